@@ -1,0 +1,42 @@
+# One way to do each thing; each target works from nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check format clean
+
+help:
+	@echo "make demo    the whole story on this machine's kernel, about two minutes"
+	@echo "make run     watch this host: limiter, agent and controller, state under var/"
+	@echo "make test    the tests        make check   ruff, mypy, import-linter"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt tools/setup
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" tools/setup
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/fairuse demo $(ARGS)
+
+run: setup
+	@$(BIN)/fairuse run $(ARGS)
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

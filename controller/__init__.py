@@ -1,0 +1,1 @@
+"""The controller: takes reports, judges, runs cases, writes to customers, orders limits."""

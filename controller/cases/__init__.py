@@ -1,0 +1,1 @@
+"""What happens next to a case: pure transitions, and the desk that carries them out."""

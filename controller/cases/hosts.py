@@ -1,0 +1,67 @@
+"""The hosts as their reports show them: the window of each, and its last interval.
+
+A cache over the stored reports: a host that is met for the first time since the start has its
+window rebuilt from the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.cases.views import HostView, host_view
+from controller.fairshare.interval import Measured, judge, measure
+from controller.fairshare.policy import Rule
+from controller.fairshare.window import Window
+from controller.storage import reports
+from controller.storage.database import Database
+from fairuse_protocol.reports import Report, decode_report
+
+
+@dataclass(slots=True)
+class Host:
+    """One host's window and newest report."""
+
+    window: Window
+    report: Report
+    measured: Measured
+
+
+class Hosts:
+    """All hosts that have reported since the start."""
+
+    def __init__(self, database: Database, rule: Rule) -> None:
+        self._database = database
+        self._rule = rule
+        self._hosts: dict[str, Host] = {}
+
+    async def take(self, report: Report, *, now: float) -> Host:
+        """Take in a report that is stored, and return its host with the window up to `now`."""
+        measured = measure(report)
+        host = self._hosts.get(report.host)
+        if host is None:
+            host = Host(await self._rebuilt(report.host, now), report, measured)
+            # Another report of this host may have come in while the store was read.
+            host = self._hosts.setdefault(report.host, host)
+        host.window.add(judge(measured, self._rule))
+        if measured.ended_at >= host.measured.ended_at:
+            host.report, host.measured = report, measured
+        host.window.forget_before(now)
+        return host
+
+    def get(self, name: str) -> Host | None:
+        """One host, if it has reported since the start."""
+        return self._hosts.get(name)
+
+    def views(self) -> tuple[HostView, ...]:
+        """All hosts, by name."""
+        return tuple(
+            host_view(host.report, host.measured) for _, host in sorted(self._hosts.items())
+        )
+
+    async def _rebuilt(self, name: str, now: float) -> Window:
+        async with self._database.read() as connection:
+            bodies = await reports.since(connection, name, now - self._rule.window)
+        window = Window(self._rule)
+        for body in bodies:
+            window.add(judge(measure(decode_report(body)), self._rule))
+        return window

@@ -1,0 +1,129 @@
+"""A case's life as pure transitions: each takes the case and `now`, and returns a Step.
+
+    watching -> notified -> limited -> closed      (held: an operator must decide)
+
+A transition that does not apply returns None where a clock or a report drives it, and raises
+CaseRefused where a person does. Ids of notices and orders are made from the case's id and
+version, so that a step done again after a crash names the same things.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from controller.cases.model import Case, Closing, QueueNotice, Step, TimelineEntry
+from controller.cases.steps import CaseRefused, close, step, without_limit
+from controller.fairshare.evidence import Verdict
+from controller.fairshare.policy import Policy
+from controller.fairshare.rule import severity_of
+from controller.fairshare.sentence import sentence
+from controller.settings import Mode
+
+
+def open_case(
+    case_id: str, host: str, tenant: str, verdict: Verdict, policy: Policy, previous: Case | None
+) -> Step:
+    """A case for a disproportionate verdict. `previous` is the last closed one of its kind."""
+    now = verdict.decided_at
+    repeated = (
+        previous is not None
+        and previous.closed_at is not None
+        and now - previous.closed_at <= policy.times.repeat_within
+    )
+    case = Case(
+        id=case_id,
+        host=host,
+        tenant=tenant,
+        resource=verdict.resource,
+        state="watching",
+        severity=severity_of(verdict, policy.severity),
+        opened_at=now,
+        version=1,
+        verdict=verdict,
+        last_disproportionate_at=now,
+        repeat_of=previous.id if previous is not None and repeated else "",
+    )
+    text = sentence(verdict, whose=f"{tenant} on {host}")
+    return Step(
+        case=case, entries=(TimelineEntry(at=now, event="opened", actor="rule", text=text),)
+    )
+
+
+def may_open(previous: Case | None, policy: Policy, now: float) -> bool:
+    """Whether a new case may be opened after `previous`: an operator's no stands for a while."""
+    return (
+        previous is None
+        or previous.closing != "dismissed"
+        or previous.closed_at is None
+        or now - previous.closed_at > policy.times.quiet_after_dismissal
+    )
+
+
+def see_verdict(case: Case, verdict: Verdict, policy: Policy, mode: Mode) -> Step | None:
+    """A fresh verdict on an open case that has no limit standing."""
+    now = verdict.decided_at
+    if verdict.outcome == "disproportionate":
+        case = msgspec.structs.replace(case, last_disproportionate_at=now)
+        if case.state == "watching" and not case.notice and mode != "observe":
+            return _queue_first_notice(case, now)
+        return Step(case=case, entries=())
+    if verdict.outcome == "not-measured" or case.state not in ("watching", "notified"):
+        return None
+    if now - case.last_disproportionate_at < policy.times.subsides_after:
+        return None
+    closing: Closing = "resolved" if "solved" in case.answers else "subsided"
+    return close(case, closing, now, actor="rule", text=f"The usage subsided: {verdict.outcome}.")
+
+
+def notice_accepted(case: Case, policy: Policy, *, at: float, channel: str, answer: str) -> Step:
+    """A notice was accepted for delivery: the clock starts with the first one."""
+    entry = TimelineEntry(at=at, event="notice-accepted", actor=channel, text=answer)
+    if case.state != "watching" or case.notice_accepted_at is not None:
+        return step(case, entry)
+    allowed = float(policy.severity.step(case.severity).deadline)
+    if case.repeat_of:
+        allowed *= policy.times.repeat_deadline_factor
+    deadline = max(at + allowed, case.deadline or 0.0)
+    return step(
+        case,
+        entry,
+        state="notified",
+        notice_accepted_at=at,
+        deadline=deadline,
+    )
+
+
+def notice_failed(case: Case, *, now: float, reason: str) -> Step:
+    """No channel took the notice: the customer was not contacted, so a person must decide."""
+    entry = TimelineEntry(at=now, event="notice-failed", actor="mail", text=reason)
+    if case.state != "watching":
+        return step(case, entry)
+    return step(case, entry, state="held", held_because=f"the notice failed: {reason}")
+
+
+def hold(case: Case, *, now: float, by: str, reason: str) -> Step:
+    """An operator takes the case out of the clock's hands."""
+    if case.state not in ("watching", "notified", "limited"):
+        raise CaseRefused(f"a case that is {case.state} cannot be held")
+    return without_limit(
+        case,
+        TimelineEntry(at=now, event="held", actor=by, text=reason),
+        state="held",
+        held_because=reason,
+    )
+
+
+def dismiss(case: Case, *, now: float, by: str, reason: str) -> Step:
+    """An operator closes the case for good; a limit that stands is lifted."""
+    if case.state == "closed":
+        raise CaseRefused("the case is closed already")
+    return close(case, "dismissed", now, actor=by, text=reason)
+
+
+def _queue_first_notice(case: Case, now: float) -> Step:
+    notice = f"{case.id}-{case.version + 1}-first-notice"
+    entry = TimelineEntry(
+        at=now, event="notice-queued", actor="rule", text="The customer is being written to."
+    )
+    queued = step(case, entry, notice=notice)
+    return msgspec.structs.replace(queued, actions=(QueueNotice(id=notice, kind="first-notice"),))

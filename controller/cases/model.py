@@ -1,0 +1,134 @@
+"""A case, what can happen to it, and what a step asks to be done. Data only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from controller.fairshare.evidence import Verdict
+from controller.fairshare.policy import Severity
+from controller.settings import Mode
+from fairuse_protocol.messages import Allowance, Message, Resource
+
+State = Literal["watching", "notified", "limited", "held", "closed"]
+OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
+
+Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
+NoticeKind = Literal["first-notice", "limit-started", "limit-ended", "closed"]
+AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
+
+
+class Effect(Message):
+    """Neighbours' waiting around a limit: the proof that it helped, or did not."""
+
+    before: float
+    during: float | None = None
+    after: float | None = None
+
+
+class StandingLimit(Message):
+    """The limit that a case has ordered. `unlimited_use` is what was used before it."""
+
+    order: str
+    allowance: float
+    """In the resource's own unit, as in evidence (disk: share of what the disks can do)."""
+    fair_share: float
+    unlimited_use: float
+    ordered_at: float
+    changed_at: float
+    lease_until: float
+    confirmed_at: float | None = None
+    """When its host first said that it stands."""
+
+
+class Case(Message):
+    """One tenant on one host with one resource. A new value is made for every step."""
+
+    id: str
+    host: str
+    tenant: str
+    resource: Resource
+    state: State
+    severity: Severity
+    opened_at: float
+    version: int
+    """Counts the steps; a step based on an older version is not stored."""
+    verdict: Verdict
+    """The evidence that opened it."""
+    last_disproportionate_at: float
+    """Kept up to date in memory only: after a restart it starts from then."""
+    notice: str = ""
+    """The id of its first notice, once queued."""
+    notice_accepted_at: float | None = None
+    deadline: float | None = None
+    """No limit before this, unless an operator orders it."""
+    answers: tuple[AnswerKind, ...] = ()
+    held_because: str = ""
+    limit: StandingLimit | None = None
+    effect: Effect | None = None
+    repeat_of: str = ""
+    closed_at: float | None = None
+    closing: Closing | None = None
+
+
+class TimelineEntry(Message):
+    """One line of a case's history, for people."""
+
+    at: float
+    event: str
+    """A short name: "opened", "notice-accepted", "answered", "limit-started", ..."""
+    actor: str
+    """Who: "rule", "clock", "customer", "mail", "limiter", or an operator's name."""
+    text: str
+
+
+class QueueNotice(Message):
+    """Write to the customer. Stored in the outbox with the step that asks for it."""
+
+    id: str
+    kind: NoticeKind
+
+
+class OrderLimit(Message):
+    """Order a limit, or another allowance for the one that stands."""
+
+    order: str
+    allowance: Allowance
+    fair_share: Allowance
+    lease_until: float
+    notice: str | None
+    ordered_by: str | None
+    reason: str
+
+
+class EndLimit(Message):
+    """Stop ordering the limit."""
+
+    order: str
+    reason: str
+
+
+Action = QueueNotice | OrderLimit | EndLimit
+
+
+class Step(Message):
+    """The outcome of a transition: the case as it is now, its history's lines, what to do."""
+
+    case: Case
+    entries: tuple[TimelineEntry, ...]
+    actions: tuple[Action, ...] = ()
+
+
+class NoticeDocument(Message):
+    """What a queued notice is about, as things stood when it was decided: the outbox's content."""
+
+    case: Case
+    limit: StandingLimit | None
+    """The limit that stands, or that has just ended."""
+    mode: Mode
+
+
+class OrderDocument(Message):
+    """What an order in the store says besides its columns."""
+
+    allowance: Allowance
+    fair_share: Allowance

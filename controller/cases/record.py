@@ -1,0 +1,121 @@
+"""A step, written down: the case, its history, its notices and orders in one transaction."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controller.cases.model import (
+    Case,
+    EndLimit,
+    NoticeDocument,
+    OrderDocument,
+    OrderLimit,
+    QueueNotice,
+    Step,
+)
+from controller.settings import Mode
+from controller.storage import cases, notices, orders
+
+_case_decoder = msgspec.json.Decoder(Case)
+
+
+class StaleCase(Exception):
+    """Another step of this case was stored first; nothing of this one was."""
+
+
+def read_case(document: str) -> Case:
+    """A case out of the store."""
+    return _case_decoder.decode(document)
+
+
+async def write_step(
+    connection: AsyncConnection, done: Step, previous: Case | None, *, mode: Mode, now: float
+) -> None:
+    """Store the step that leads from `previous` (None: a new case). StaleCase undoes it."""
+    case = done.case
+    due_at = case.limit.lease_until if case.limit else None
+    if previous is None:
+        await cases.insert(
+            connection,
+            id=case.id,
+            host=case.host,
+            tenant=case.tenant,
+            resource=case.resource,
+            state=case.state,
+            opened_at=case.opened_at,
+            closed_at=case.closed_at,
+            due_at=due_at,
+            version=case.version,
+            document=_text(case),
+        )
+    elif not await cases.update(
+        connection,
+        id=case.id,
+        expected_version=previous.version,
+        state=case.state,
+        closed_at=case.closed_at,
+        due_at=due_at,
+        version=case.version,
+        document=_text(case),
+    ):
+        raise StaleCase(f"case {case.id}: version {previous.version} is not the newest")
+    await cases.add_events(
+        connection,
+        case.id,
+        [(entry.at, entry.event, entry.actor, entry.text) for entry in done.entries],
+    )
+    await _carry_out(connection, done, previous, mode=mode, now=now)
+
+
+async def _carry_out(
+    connection: AsyncConnection, done: Step, previous: Case | None, *, mode: Mode, now: float
+) -> None:
+    case = done.case
+    for action in done.actions:
+        match action:
+            case QueueNotice():
+                limit = case.limit or (previous.limit if previous else None)
+                await notices.queue(
+                    connection,
+                    id=action.id,
+                    case_id=case.id,
+                    kind=action.kind,
+                    queued_at=now,
+                    document=_text(NoticeDocument(case=case, limit=limit, mode=mode)),
+                )
+            case OrderLimit():
+                await _store_order(connection, case, action, previous, now)
+            case EndLimit():
+                await orders.end(connection, action.order, now)
+
+
+async def _store_order(
+    connection: AsyncConnection,
+    case: Case,
+    order: OrderLimit,
+    previous: Case | None,
+    now: float,
+) -> None:
+    document = _text(OrderDocument(allowance=order.allowance, fair_share=order.fair_share))
+    if previous is not None and previous.limit is not None and previous.limit.order == order.order:
+        await orders.change(connection, order.order, document)
+        return
+    await orders.issue(
+        connection,
+        id=order.order,
+        case_id=case.id,
+        host=case.host,
+        tenant=case.tenant,
+        resource=case.resource,
+        issued_at=now,
+        lease_until=order.lease_until,
+        notice_id=order.notice,
+        ordered_by=order.ordered_by,
+        reason=order.reason,
+        document=document,
+    )
+
+
+def _text(document: object) -> str:
+    return msgspec.json.encode(document).decode()

@@ -1,0 +1,1 @@
+"""Notices, channels, outbox: how a customer hears of a case."""

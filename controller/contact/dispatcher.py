@@ -1,0 +1,185 @@
+"""Sends what is in the outbox, and records what became of it.
+
+A notice counts as delivered only when a channel accepted it (promise 1). Its ids come from the
+notice alone: when a crash between acceptance and record leaves in doubt whether it was sent, it
+goes out again as the same message (promise 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from controller.cases.desk import Desk
+from controller.cases.model import NoticeDocument, NoticeKind
+from controller.contact.delivery import Accepted, Channel, Refused
+from controller.contact.directory import ContactDirectory
+from controller.contact.notice import NoticeTerms, render
+from controller.storage import notices
+from controller.storage.database import Database
+from controller.storage.notices import NoticeRow
+
+_log = logging.getLogger(__name__)
+
+_AT_A_TIME = 50
+_AT_ONCE = 8
+"""Notices under way together: a slow endpoint holds up few others."""
+_LOOK_EVERY_SECONDS = 5.0
+"""How long a notice whose retry is due may wait when nothing wakes the loop."""
+_FIRST_RETRY_SECONDS = 10.0
+_LONGEST_RETRY_SECONDS = 1800.0
+
+_document_decoder = msgspec.json.Decoder(NoticeDocument)
+
+
+@dataclass(frozen=True)
+class RetryAt:
+    """Try all channels again at this time."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """No channel will take the notice."""
+
+    reason: str
+
+
+def retry_delay_seconds(tries: int) -> float:
+    """How long to wait after this many failed tries: 10 s, doubled each time, up to 30 min."""
+    return float(min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(tries - 1, 16)))
+
+
+def after_refusals(
+    refusals: Sequence[Refused], *, tries: int, queued_at: float, now: float, retry_for: float
+) -> RetryAt | GiveUp:
+    """What to do when no channel has accepted. `tries` counts this one too.
+
+    The last retry falls on the end of `retry_for`, so that all of that time is used.
+    """
+    reason = "; ".join(f"{refusal.channel}: {refusal.reason}" for refusal in refusals)
+    if all(refusal.for_good for refusal in refusals):
+        return GiveUp(reason)
+    last_chance = queued_at + retry_for
+    if now >= last_chance:
+        return GiveUp(f"not accepted in time, tried {tries} times; at last {reason}")
+    return RetryAt(min(now + retry_delay_seconds(tries), last_chance), reason)
+
+
+class Dispatcher:
+    """The outbox's sender. One pass at a time; `wake` asks for one soon."""
+
+    def __init__(
+        self,
+        database: Database,
+        desk: Desk,
+        channels: Sequence[Channel],
+        directory: ContactDirectory,
+        terms: NoticeTerms,
+        *,
+        retry_for: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._desk = desk
+        self._channels = {channel.name: channel for channel in channels}
+        self._directory = directory
+        self._terms = terms
+        self._retry_for = retry_for
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._passing = asyncio.Lock()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._unrecorded: dict[str, tuple[Accepted, float]] = {}
+        """Accepted, but the store did not take the record yet: not to be sent a second time."""
+
+    async def run(self) -> None:
+        """Send what is due, for ever. A pass that fails is logged, and tried again."""
+        while True:
+            self._woken.clear()
+            try:
+                await self.send_due(self._clock())
+            except Exception:
+                _log.exception("the outbox could not be worked through; trying again soon")
+            try:
+                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_SECONDS)
+            except TimeoutError:
+                continue
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._woken.set()
+
+    async def close(self) -> None:
+        """Let the channels go."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def send_due(self, now: float) -> None:
+        """One pass: every notice that is due is tried once, whatever becomes of the others."""
+        if self._desk.mode == "observe":
+            return
+        async with self._passing:
+            async with self._database.read() as connection:
+                rows = await notices.due(connection, now, _AT_A_TIME)
+            done = await asyncio.gather(
+                *(self._send(row, now) for row in rows), return_exceptions=True
+            )
+        for row, outcome in zip(rows, done, strict=True):
+            if isinstance(outcome, Exception):
+                _log.error("notice %s could not be settled", row.id, exc_info=outcome)
+
+    async def _send(self, row: NoticeRow, now: float) -> None:
+        async with self._slots:
+            outcome = await self._try_channels(row, now)
+        match outcome:
+            case Accepted():
+                await self._record(row, outcome)
+            case RetryAt():
+                _log.warning("notice %s: %s; trying again", row.id, outcome.reason)
+                async with self._database.write() as connection:
+                    await notices.mark_retry(
+                        connection, row.id, next_try_at=outcome.at, answer=outcome.reason
+                    )
+            case GiveUp():
+                _log.error("notice %s was given up: %s", row.id, outcome.reason)
+                await self._desk.notice_failed(row.id, row.case_id, outcome.reason)
+
+    async def _try_channels(self, row: NoticeRow, now: float) -> Accepted | RetryAt | GiveUp:
+        """The tenant's channels in their order; the first that accepts wins."""
+        if row.id in self._unrecorded:
+            return self._unrecorded[row.id][0]
+        document = _document_decoder.decode(row.document)
+        tenant = document.case.tenant
+        contact = self._directory.contact_for(tenant)
+        if contact is None or not contact.channels:
+            return GiveUp(f'tenants_file lists no way to reach "{tenant}"')
+        kind = msgspec.convert(row.kind, NoticeKind)
+        notice = render(row.id, kind, row.queued_at, document, contact, self._terms)
+        refusals = []
+        for name in contact.channels:
+            outcome = await self._channels[name].send(notice, contact, now)
+            if isinstance(outcome, Accepted):
+                self._unrecorded[row.id] = outcome, self._clock()
+                return outcome
+            refusals.append(outcome)
+        return after_refusals(
+            refusals,
+            tries=row.tries + 1,
+            queued_at=row.queued_at,
+            now=now,
+            retry_for=self._retry_for,
+        )
+
+    async def _record(self, row: NoticeRow, accepted: Accepted) -> None:
+        """Kept in memory until the store has it; the clock starts at the real acceptance."""
+        at = self._unrecorded[row.id][1]
+        await self._desk.notice_accepted(row.id, row.case_id, at, accepted.channel, accepted.answer)
+        del self._unrecorded[row.id]
+        _log.info("notice %s accepted by %s: %s", row.id, accepted.channel, accepted.answer)

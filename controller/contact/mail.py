@@ -1,0 +1,170 @@
+"""Notices by mail: composed so that every mail program can show them, sent by SMTP.
+
+Accepted means that the server answered 250 to the message itself, for at least one recipient.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+from pathlib import Path
+
+import aiosmtplib
+
+from controller.contact.delivery import Accepted, Outcome, Refused, one_line
+from controller.contact.notice import CHART_ID, RenderedNotice
+from controller.settings import Smtp, TenantContact
+
+_log = logging.getLogger(__name__)
+
+_POLICY = SMTP.clone(cte_type="7bit", max_line_length=200)
+"""Seven bits pass through every server. The generous length keeps long ids in headers whole."""
+_TIMEOUT_SECONDS = 30.0
+"""For each answer of the server; a notice is not so urgent that a busy server may not think."""
+
+
+class InvalidAddress(ValueError):
+    """What is configured as an address is none. The message shows it."""
+
+
+def compose(
+    notice: RenderedNotice, *, sender: str, recipients: tuple[str, ...], now: float
+) -> EmailMessage:
+    """The whole mail, or InvalidAddress. The Message-ID comes from the notice's id alone."""
+    origin = _address(sender)
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = origin
+    message["To"] = tuple(_address(recipient) for recipient in recipients)
+    message["Subject"] = one_line(notice.subject, 200)
+    message["Date"] = datetime.fromtimestamp(now, UTC)
+    message["Message-ID"] = _message_id(notice.id, origin)
+    # The case itself stands at the root of the thread, so that it holds together even when an
+    # operator's step made the first mail about it.
+    references = [_message_id(f"case-{notice.case_id}", origin)]
+    if notice.first_notice_id not in ("", notice.id):
+        first = _message_id(notice.first_notice_id, origin)
+        message["In-Reply-To"] = first
+        references.append(first)
+    message["References"] = " ".join(references)
+    message["List-Id"] = f"Fair use notices <fairuse.{origin.domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(notice.text)
+    message.add_alternative(notice.html, subtype="html")
+    if notice.chart_png is not None:
+        _html_part(message).add_related(
+            notice.chart_png,
+            "image",
+            "png",
+            cid=f"<{CHART_ID}>",
+            filename="use-over-time.png",
+            disposition="inline",
+        )
+    return message
+
+
+class MailChannel:
+    """The provider's mail server. `tls` checks certificates; tests bring their own authority."""
+
+    name = "email"
+
+    def __init__(self, settings: Smtp, tls: ssl.SSLContext | None = None) -> None:
+        self._settings = settings
+        self._tls = tls or ssl.create_default_context()
+
+    async def send(self, notice: RenderedNotice, contact: TenantContact, now: float) -> Outcome:
+        """Hand the notice to the mail server once."""
+        if not self._settings.host:
+            return self._refused("no mail server is set in contact.smtp", for_good=True)
+        if not contact.email:
+            return self._refused("no mail address is listed", for_good=True)
+        try:
+            message = compose(
+                notice, sender=self._settings.sender, recipients=contact.email, now=now
+            )
+        except InvalidAddress as error:
+            return self._refused(str(error), for_good=True)
+        return await self._hand_over(message, contact.email)
+
+    async def close(self) -> None:
+        """Nothing is held open between notices."""
+
+    async def _hand_over(self, message: EmailMessage, recipients: tuple[str, ...]) -> Outcome:
+        settings = self._settings
+        server = f"{settings.host}:{settings.port}"
+        try:
+            client = aiosmtplib.SMTP(
+                hostname=settings.host,
+                port=settings.port,
+                username=settings.username or None,
+                password=_password(settings),
+                use_tls=settings.security == "tls",
+                start_tls=settings.security == "starttls",
+                tls_context=None if settings.security == "none" else self._tls,
+                timeout=_TIMEOUT_SECONDS,
+            )
+            async with client:
+                refused, answer = await client.sendmail(
+                    _bare(settings.sender), [_bare(each) for each in recipients], message.as_bytes()
+                )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return self._refused(
+                f"{server}: "
+                + "; ".join(
+                    f"{one.recipient}: {one.code} {one.message}" for one in error.recipients
+                ),
+                for_good=all(one.code >= 500 for one in error.recipients),
+            )
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+            return self._refused(
+                f"{server}: {error.code} {error.message}", for_good=error.code >= 500
+            )
+        except (aiosmtplib.SMTPException, OSError) as error:
+            # Greeting, encryption, login, a connection that broke: not about this message.
+            return self._refused(f"{server}: {error}", for_good=False)
+        others = "".join(
+            f"; refused {address}: {reply.code} {reply.message}"
+            for address, reply in refused.items()
+        )
+        return Accepted(self.name, one_line(f"{server}: 250 {answer}{others}"))
+
+    def _refused(self, reason: str, *, for_good: bool) -> Refused:
+        return Refused(self.name, one_line(reason), for_good)
+
+
+def _password(settings: Smtp) -> str | None:
+    """Read for every notice, so that a changed password needs no restart."""
+    if not settings.password_file:
+        return None
+    return Path(settings.password_file).read_text(encoding="utf-8").strip()
+
+
+def _bare(address: str) -> str:
+    return _address(address).addr_spec
+
+
+def _address(text: str) -> Address:
+    """An address out of the configuration; "Name <a@b>" and "a@b" are both fine."""
+    name, bare = parseaddr(text)
+    try:
+        address = Address(display_name=one_line(name), addr_spec=bare)
+    except (ValueError, IndexError) as error:
+        raise InvalidAddress(f"not a mail address: {one_line(text)!r}: {error}") from error
+    if not (address.username and address.domain and bare.isascii() and bare.isprintable()):
+        raise InvalidAddress(f"not a mail address in plain ASCII: {one_line(text)!r}")
+    return address
+
+
+def _message_id(of: str, origin: Address) -> str:
+    return f"<{of}@{origin.domain}>"
+
+
+def _html_part(message: EmailMessage) -> EmailMessage:
+    part = message.get_body(("html",))
+    if not isinstance(part, EmailMessage):
+        raise TypeError(f"a notice needs an HTML part, found {type(part).__name__}")
+    return part

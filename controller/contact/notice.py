@@ -1,0 +1,205 @@
+"""A notice as the customer gets it: subject, text, HTML, picture, and the same as data.
+
+Everything comes from the case as it was when the notice was queued, so that a notice sent again
+after a crash says the same.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import msgspec
+
+from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, StandingLimit
+from controller.contact import wording
+from controller.contact.chart import lay_out
+from controller.contact.chart_png import draw_png
+from controller.fairshare.policy import Policy
+from controller.fairshare.sentence import amount, duration, sentence
+from controller.settings import TenantContact
+
+CHART_ID = "chart"
+"""The mail part that holds the picture; `cid:` in the HTML points to it."""
+
+
+@dataclass(frozen=True)
+class RenderedNotice:
+    """One notice, ready for any channel. Only notices with evidence have a picture."""
+
+    id: str
+    case_id: str
+    kind: NoticeKind
+    first_notice_id: str
+    """The notice that began this conversation; empty when an operator acted without one."""
+    subject: str
+    text: str
+    html: str
+    chart_png: bytes | None
+    chart_description: str
+    queued_at: float
+    data: dict[str, Any]
+    """What a program at the customer's needs, for webhooks."""
+
+
+@dataclass(frozen=True)
+class NoticeTerms:
+    """What every notice of this controller has in common."""
+
+    provider_name: str
+    policy: Policy
+    link_for: Callable[[str, float], str]
+    """The customer page of a case, by its id and when the notice was queued."""
+
+
+def time_to_answer_seconds(case: Case, policy: Policy) -> float:
+    """How long after its acceptance a first notice leaves before anything may be limited."""
+    allowed = float(policy.severity.step(case.severity).deadline)
+    return allowed * policy.times.repeat_deadline_factor if case.repeat_of else allowed
+
+
+def render(
+    notice_id: str,
+    kind: NoticeKind,
+    queued_at: float,
+    document: NoticeDocument,
+    contact: TenantContact,
+    terms: NoticeTerms,
+) -> RenderedNotice:
+    """One notice about a case as `document` kept it at `queued_at`."""
+    case = document.case
+    page_url = terms.link_for(case.id, queued_at)
+    chart = lay_out(case.verdict)
+    values = {
+        "case": case,
+        "mode": document.mode,
+        "greeting": f"Hello {contact.name}," if contact.name else "Hello,",
+        "provider": terms.provider_name,
+        "policy": terms.policy,
+        "page_url": page_url,
+        "resource": wording.RESOURCE_NAMES[case.resource],
+        "sentence": sentence(case.verdict, whose=f"your server {case.tenant}"),
+        "figures": evidence_figures(case),
+        "chart": chart,
+        "chart_id": CHART_ID,
+        "time_to_answer": duration(time_to_answer_seconds(case, terms.policy)),
+        "longest_limit": duration(terms.policy.limit.lease),
+        "limit": limit_words(case, document.limit),
+        "effect": effect_bars(case.effect),
+    }
+    subject, _, text = _text_templates.get_template(f"{kind}.txt.j2").render(values).partition("\n")
+    return RenderedNotice(
+        id=notice_id,
+        case_id=case.id,
+        kind=kind,
+        first_notice_id=case.notice,
+        subject=subject.removeprefix("Subject: "),
+        text=_tidy(text),
+        html=_html_templates.get_template(f"{kind}.html.j2").render(values),
+        chart_png=draw_png(chart) if kind == "first-notice" else None,
+        chart_description=chart.description,
+        queued_at=queued_at,
+        data=_data(notice_id, document, page_url, values["sentence"]),
+    )
+
+
+def evidence_figures(case: Case) -> tuple[tuple[str, str], ...]:
+    """The evidence as labels and values."""
+    verdict = case.verdict
+    start = verdict.decided_at - verdict.window_seconds
+    if verdict.samples:
+        start = max(start, verdict.samples[0].ended_at - verdict.samples[0].seconds)
+    return (
+        ("Your server's use", f"{amount(case.resource, verdict.average_used)} on average"),
+        ("Its fair share", amount(case.resource, verdict.average_fair_share)),
+        ("The whole machine", amount(case.resource, verdict.capacity)),
+        (
+            "Others affected",
+            f"{verdict.neighbours_harmed} of {verdict.neighbours} waited "
+            f"{wording.percent(verdict.neighbours_waiting)} of the time",
+        ),
+        ("Measured", wording.span(start, verdict.decided_at)),
+    )
+
+
+def limit_words(case: Case, limit: StandingLimit | None) -> dict[str, str | bool] | None:
+    """What there is to say of a limit; None when there is none."""
+    if limit is None:
+        return None
+    return {
+        "allowance": amount(case.resource, limit.allowance),
+        "fair_share": amount(case.resource, limit.fair_share),
+        "until": wording.moment(limit.lease_until),
+        "by_staff": case.deadline is None or limit.ordered_at < case.deadline,
+    }
+
+
+def effect_bars(effect: Effect | None) -> tuple[dict[str, str | int], ...]:
+    """Neighbours' waiting in up to three bars, in percent of the longest."""
+    if effect is None:
+        return ()
+    shares = (
+        ("Before", effect.before),
+        ("While it stood", effect.during),
+        ("Afterwards", effect.after),
+    )
+    most = max(share for _, share in shares if share is not None) or 1.0
+    return tuple(
+        {"label": label, "share": wording.percent(share), "width": round(100 * share / most)}
+        for label, share in shares
+        if share is not None
+    )
+
+
+def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str) -> dict[str, Any]:
+    case, limit = document.case, document.limit
+    verdict = case.verdict
+    return {
+        "notice": notice_id,
+        "case": case.id,
+        "tenant": case.tenant,
+        "host": case.host,
+        "resource": case.resource,
+        "state": case.state,
+        "severity": case.severity,
+        "sentence": evidence,
+        "page_url": page_url,
+        "used": verdict.average_used,
+        "fair_share": verdict.average_fair_share,
+        "capacity": verdict.capacity,
+        "neighbours_harmed": verdict.neighbours_harmed,
+        "neighbours_waiting": verdict.neighbours_waiting,
+        "limit": limit and {"allowance": limit.allowance, "until": limit.lease_until},
+        "effect": case.effect and msgspec.to_builtins(case.effect),
+        "closing": case.closing,
+    }
+
+
+def _tidy(text: str) -> str:
+    """Paragraphs with one empty line between them, whatever the template's branches left."""
+    return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
+
+
+def _prose(text: str) -> str:
+    """A paragraph for plain-text mail."""
+    return textwrap.fill(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False)
+
+
+def _environment(*, html: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("controller.contact"),
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["prose"] = _prose
+    return environment
+
+
+_text_templates = _environment(html=False)
+_html_templates = _environment(html=True)

@@ -1,0 +1,49 @@
+"""Times and names in plain words, the same in mails and on pages. Always UTC, and said so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from controller.fairshare.sentence import duration
+from fairuse_protocol.messages import Resource
+
+RESOURCE_NAMES: dict[Resource, str] = {
+    "cpu": "CPU time",
+    "disk": "disk time",
+    "net-in": "incoming network traffic",
+    "net-out": "outgoing network traffic",
+}
+
+
+def moment(at: float) -> str:
+    """A date and time: "22 November 2026, 14:05 UTC"."""
+    when = datetime.fromtimestamp(at, UTC)
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def clock_time(at: float) -> str:
+    """A time of day: "14:05"."""
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M}"
+
+
+def span(start: float, end: float) -> str:
+    """From when to when, with the date said once where that is enough."""
+    same_day = datetime.fromtimestamp(start, UTC).date() == datetime.fromtimestamp(end, UTC).date()
+    if same_day:
+        return f"{moment(start).removesuffix(' UTC')} to {clock_time(end)} UTC"
+    return f"{moment(start)} to {moment(end)}"
+
+
+def from_now(at: float, now: float) -> str:
+    """How far away a time is: "in 3 hours", "20 minutes ago", "now"."""
+    if abs(at - now) < 1:
+        return "now"
+    return f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago"
+
+
+def percent(share: float | None) -> str:
+    """A share for people: "23 %"; "not measured" when there is none."""
+    if share is None:
+        return "not measured"
+    value = share * 100
+    return f"{value:.1f} %" if 0 < value < 1 else f"{value:.0f} %"

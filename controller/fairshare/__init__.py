@@ -1,0 +1,1 @@
+"""The rule: pure arithmetic over windows. No I/O, no clock."""

@@ -1,0 +1,164 @@
+"""The running controller: everything started together, watched, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from controller.cases.desk import Desk
+from controller.contact.directory import ContactDirectory
+from controller.contact.links import CustomerLinks, read_or_make_secret
+from controller.fairshare.policy import Policy
+from controller.settings import ControllerSettings, Listen
+from controller.storage import reports
+from controller.storage.database import Database
+from controller.web.app import build_app
+from controller.web.credentials import REFRESH_SECONDS, HostCredentials
+from controller.web.intake import Intake
+from controller.web.services import Services
+from fairuse_protocol.settings import SettingsError, load_settings
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
+_PRUNE_SECONDS = 60.0
+_SHUTDOWN_SECONDS = 5.0
+"""What requests under way get to end when the controller stops."""
+
+
+class TaskEnded(Exception):
+    """A background task that should run for ever has returned."""
+
+
+async def serve(settings: ControllerSettings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the program's status.
+
+    Raises SettingsError or StorageError when it cannot start.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tls = _tls(settings.listen)
+    database = await Database.open(settings.storage.database)
+    try:
+        services = await build_services(settings, database, time.time)
+        return await _run(services, tls, stop)
+    finally:
+        await database.close()
+
+
+async def build_services(
+    settings: ControllerSettings, database: Database, clock: Callable[[], float]
+) -> Services:
+    """What the handlers work with, with its caches filled from the store."""
+    policy_file = settings.policy_file
+    policy = load_settings(Path(policy_file), Policy) if policy_file else Policy()
+    desk = Desk(database, policy, settings.mode, clock)
+    credentials = HostCredentials(database, clock)
+    await desk.start()
+    await credentials.refresh()
+    return Services(
+        settings=settings,
+        policy=policy,
+        database=database,
+        desk=desk,
+        clock=clock,
+        links=_links(settings, clock),
+        directory=ContactDirectory(Path(settings.contact.tenants_file)),
+        credentials=credentials,
+        intake=Intake(database),
+    )
+
+
+def _links(settings: ControllerSettings, clock: Callable[[], float]) -> CustomerLinks:
+    path = Path(settings.contact.link_secret_file)
+    try:
+        return CustomerLinks(read_or_make_secret(path), settings.contact.page_url, clock)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"contact.link_secret_file: {path}: {error}") from error
+
+
+def _tls(listen: Listen) -> ssl.SSLContext | None:
+    if not listen.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(listen.certificate, listen.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"listen.certificate: {listen.certificate} with {listen.private_key}: "
+            f"expected a PEM certificate and its key: {error}"
+        ) from error
+    return context
+
+
+async def _run(services: Services, tls: ssl.SSLContext | None, stop: asyncio.Event) -> int:
+    """Everything until `stop`; a task that dies ends all the others and the program."""
+    work: dict[str, Callable[[], Awaitable[None]]] = {
+        "storing reports": services.intake.run,
+        "the cases' clock": lambda: _every(_TICK_SECONDS, services.desk.tick),
+        "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
+        "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
+    }
+    status = 0
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_watched(name, run)) for name, run in work.items()]
+            async with _listening(services, tls):
+                await stop.wait()
+            for task in tasks:
+                task.cancel()
+    except* Exception as errors:  # noqa: BLE001 - whatever it was, it ends the program
+        for error in errors.exceptions:
+            _log.critical("the controller ends: %s", error)
+        status = 1
+    return status
+
+
+async def _watched(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await run()
+    except Exception:
+        _log.exception("%s failed", name)
+        raise
+    raise TaskEnded(f"{name} has ended, which it never should")
+
+
+async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await action()
+
+
+async def _prune(services: Services) -> None:
+    """In small transactions: reports that come in meanwhile wait for one of them at most."""
+    before = services.clock() - services.settings.storage.keep_reports
+    while True:
+        async with services.database.write() as connection:
+            if await reports.prune(connection, before) == 0:
+                return
+
+
+@asynccontextmanager
+async def _listening(services: Services, tls: ssl.SSLContext | None) -> AsyncIterator[None]:
+    listen = services.settings.listen
+    # The access log would hold customers' links, which are secrets.
+    runner = web.AppRunner(build_app(services), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, listen.host, listen.port, ssl_context=tls).start()
+        port = runner.addresses[0][1]
+        scheme = "https" if tls else "http"
+        _log.info("serving %s://%s:%d, mode %s", scheme, listen.host, port, services.desk.mode)
+        yield
+    finally:
+        await runner.cleanup()

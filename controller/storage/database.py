@@ -1,0 +1,115 @@
+"""The database: opened, migrated, and used in short transactions.
+
+On SQLite a transaction that is acknowledged is on the disk (WAL with synchronous=FULL, promise 5),
+and writers take their turn: within this program by a lock, between programs by BEGIN IMMEDIATE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from controller.storage.migrate import migrate
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 10000",
+)
+_WRITES = {"fairuse_writes": True}
+
+
+class StorageError(Exception):
+    """The database cannot be used. The message says which, why and what to do."""
+
+
+class Database:
+    """One database, shared by everything in this program."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._write_engine = engine.execution_options(**_WRITES)
+        self._one_writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Open the database at this SQLAlchemy URL, brought up to this version's schema."""
+        database = cls(_engine(url))
+        try:
+            async with database.write() as connection:
+                await connection.run_sync(migrate)
+        except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
+            await database.close()
+            raise StorageError(
+                f"storage.database: {sa.make_url(url).render_as_string()} cannot be opened: "
+                f"{error.orig}; expected a database that this user can write to"
+            ) from error
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees one moment of the database. Changes made in it are undone."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: durable when the block ends, undone when it raises."""
+        async with (
+            self._one_writer,
+            self._write_engine.connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_async_engine(parsed)
+        _make_private_file(parsed)
+        engine = create_async_engine(parsed, pool_size=4, max_overflow=0)
+    except (sa.exc.ArgumentError, ModuleNotFoundError, OSError) as error:
+        raise StorageError(f"storage.database: {error}") from error
+    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_private_file(url: sa.URL) -> None:
+    """The file is for this user only; SQLite gives its WAL the same mode."""
+    if not url.database or url.database == ":memory:":
+        raise StorageError(
+            "storage.database: expected a file, as in sqlite+aiosqlite:////var/lib/NAME.db, "
+            f"found {url.render_as_string()}"
+        )
+    Path(url.database).touch(mode=0o600)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin transactions by itself, and not before the first change.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = "fairuse_writes" in connection.get_execution_options()
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

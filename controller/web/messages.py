@@ -1,0 +1,236 @@
+"""What the operators' API takes and answers. Data only, so that the command line can read it too.
+
+`at` is the controller's time of the answer, in seconds since the epoch, UTC, as are all other
+times: what is left of a lease or until a deadline is the difference to it, whatever the reader's
+own clock says. Amounts are in the resource's own unit: cores for `cpu`, bytes per second for
+`net-in` and `net-out`, and for `disk` the share of what the disks can do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from controller.cases.model import Case, Closing, StandingLimit, State, TimelineEntry
+from controller.cases.views import HostView, ResourceView, TenantView
+from controller.fairshare.policy import Severity
+from fairuse_protocol.messages import Message, Resource
+from fairuse_protocol.reports import PressureSource
+
+MAX_LISTED = 1000
+
+Limit = Annotated[
+    int, Meta(ge=1, le=MAX_LISTED, description=f"How many at most, 1 to {MAX_LISTED}.")
+]
+Reason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1000,
+        pattern=r"\S",
+        description="Why, in words for the case's history. Not empty.",
+    ),
+]
+
+
+class HostQuery(Message):
+    """Which hosts to list."""
+
+    limit: Limit = 100
+
+
+class TenantQuery(Message):
+    """Which tenants to list."""
+
+    host: Annotated[str, Meta(description="Only tenants of this host.")] | None = None
+    limit: Limit = 100
+
+
+class CaseQuery(Message):
+    """Which cases to list. What is given has to match exactly."""
+
+    state: Annotated[State, Meta(description="Only cases in this state.")] | None = None
+    host: Annotated[str, Meta(description="Only cases on this host.")] | None = None
+    tenant: Annotated[str, Meta(description="Only cases of this tenant.")] | None = None
+    limit: Limit = 100
+
+
+class ReasonRequest(Message):
+    """An operator says why. The name is taken from the token."""
+
+    reason: Reason
+
+
+class HostLine(Message):
+    """One host in a list: as its last report showed it, without its tenants."""
+
+    host: str
+    last_report_at: float
+    interval_seconds: float
+    pressure_source: PressureSource
+    tenants: int
+    """How many are present."""
+    limits_held: int | None
+    """How many limits its limiter holds; None: the agent had no limiter to ask."""
+    resources: tuple[ResourceView, ...]
+    notes: tuple[str, ...]
+    lost_reports: int
+
+
+class HostList(Message):
+    """Hosts that have reported, those heard from last first."""
+
+    at: float
+    hosts: tuple[HostLine, ...]
+
+
+class HostAnswer(Message):
+    """One host with everything that its last report showed."""
+
+    at: float
+    host: HostView
+
+
+class TenantList(Message):
+    """Tenants, one entry for each host that they are on, in the order of their largest use
+    measured in their fair share: the heaviest first."""
+
+    at: float
+    tenants: tuple[TenantView, ...]
+
+
+class CaseLine(Message):
+    """One case in a list, without the evidence's samples."""
+
+    id: str
+    host: str
+    tenant: str
+    resource: Resource
+    state: State
+    severity: Severity
+    ratio: float
+    """Average use over fair share when the case was opened."""
+    sentence: str
+    opened_at: float
+    deadline: float | None
+    held_because: str
+    limit: StandingLimit | None
+    closed_at: float | None
+    closing: Closing | None
+
+
+class CaseList(Message):
+    """Cases, newest first."""
+
+    at: float
+    cases: tuple[CaseLine, ...]
+
+
+class TenantAnswer(Message):
+    """One tenant: every host that it is on, and its cases, newest first."""
+
+    at: float
+    tenant: str
+    places: tuple[TenantView, ...]
+    cases: tuple[CaseLine, ...]
+
+
+class Notice(Message):
+    """A message to the customer. `answer` is what the channel said when it was last tried."""
+
+    id: str
+    kind: str
+    queued_at: float
+    tries: int
+    next_try_at: float | None
+    accepted_at: float | None
+    failed_at: float | None
+    channel: str | None
+    answer: str
+
+
+class StandingOrder(Message):
+    """The limit that the host is told to hold, and on what grounds: an accepted notice, or an
+    operator by name."""
+
+    id: str
+    issued_at: float
+    lease_until: float
+    allowance: float
+    fair_share: float
+    notice: str | None
+    ordered_by: str | None
+    reason: str
+
+
+class CaseAnswer(Message):
+    """One case with all that is known of it: the sentence that the customer read, the evidence
+    it rests on (`case.verdict`), what happened, who was written to, and the limit that stands."""
+
+    at: float
+    sentence: str
+    case: Case
+    timeline: tuple[TimelineEntry, ...]
+    notices: tuple[Notice, ...]
+    order: StandingOrder | None
+
+
+class PauseAnswer(Message):
+    """Whether enforcement is paused: while it is, no limit stands or starts on any host."""
+
+    at: float
+    paused: bool
+
+
+class ErrorAnswer(Message):
+    """Why it was not done: what was expected, what was found, what to do."""
+
+    error: str
+
+
+def host_line(view: HostView) -> HostLine:
+    """A host's view without its tenants, which may be thousands."""
+    return HostLine(
+        host=view.host,
+        last_report_at=view.last_report_at,
+        interval_seconds=view.interval_seconds,
+        pressure_source=view.pressure_source,
+        tenants=len(view.tenants),
+        limits_held=None if view.limiter is None else len(view.limiter.held),
+        resources=view.resources,
+        notes=view.notes,
+        lost_reports=view.lost_reports,
+    )
+
+
+def case_line(case: Case, sentence: str) -> CaseLine:
+    """A case without its samples, and with the sentence that sums them up."""
+    return CaseLine(
+        id=case.id,
+        host=case.host,
+        tenant=case.tenant,
+        resource=case.resource,
+        state=case.state,
+        severity=case.severity,
+        ratio=case.verdict.ratio,
+        sentence=sentence,
+        opened_at=case.opened_at,
+        deadline=case.deadline,
+        held_because=case.held_because,
+        limit=case.limit,
+        closed_at=case.closed_at,
+        closing=case.closing,
+    )
+
+
+def heaviest_share(view: TenantView) -> float:
+    """The tenant's largest use over its fair share, of all resources; 0 if it has no share."""
+    return max(
+        (
+            used / view.fair_share[resource]
+            for resource, used in view.used.items()
+            if view.fair_share.get(resource, 0) > 0
+        ),
+        default=0.0,
+    )

@@ -1,0 +1,35 @@
+"""What the handlers work with, under one typed key of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from controller.cases.desk import Desk
+from controller.contact.directory import ContactDirectory
+from controller.contact.links import CustomerLinks
+from controller.fairshare.policy import Policy
+from controller.settings import ControllerSettings
+from controller.storage.database import Database
+from controller.web.credentials import HostCredentials
+from controller.web.intake import Intake
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that a handler may need."""
+
+    settings: ControllerSettings
+    policy: Policy
+    database: Database
+    desk: Desk
+    clock: Callable[[], float]
+    links: CustomerLinks
+    directory: ContactDirectory
+    credentials: HostCredentials
+    intake: Intake
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -1,0 +1,132 @@
+"""Whether an order may be carried out: promises 2, 4 and 8, decided without touching anything.
+
+Promise 3 is decided where a knob's state is read (`fields` of each kernel way), because only
+there it is known whose it is. Every refusal names its promise and says what was asked, what was
+found and what would be allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fairuse_agent.limiter.settings import Floors
+from fairuse_protocol.limits import LimitOrder, TenantPlace
+from fairuse_protocol.messages import Allowance, Resource
+
+ROUNDING = 0.005
+"""An allowance this much under the fair share is taken as equal: it was rounded on its way."""
+
+UNITS: dict[Resource, tuple[str, ...]] = {
+    "cpu": ("cores",),
+    "disk": ("bytes_per_second", "operations_per_second"),
+    "net-in": ("bytes_per_second",),
+    "net-out": ("bytes_per_second",),
+}
+_WORDS = {
+    "cores": "cores",
+    "bytes_per_second": "bytes/s",
+    "operations_per_second": "operations/s",
+}
+
+Figures = Mapping[str, float]
+"""An allowance's figures by unit (`cores`, `bytes_per_second`, `operations_per_second`)."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An order is not carried out: the promise against it, if one is, and why."""
+
+    promise: int | None
+    reason: str
+
+
+def figures(allowance: Allowance | None, resource: Resource) -> dict[str, float]:
+    """The figures of an allowance that fit the resource."""
+    if allowance is None:
+        return {}
+    found = {unit: getattr(allowance, unit) for unit in UNITS[resource]}
+    return {unit: float(value) for unit, value in found.items() if value is not None}
+
+
+def fair_share(
+    tenant: str, present: Iterable[TenantPlace], capacity: Allowance | None, resource: Resource
+) -> dict[str, float]:
+    """Capacity x weight / weights of all tenants present; empty where the capacity is unknown."""
+    weights = {place.tenant: place.weight for place in present if place.weight > 0}
+    if tenant not in weights:
+        return {}
+    part = weights[tenant] / sum(weights.values())
+    return {unit: value * part for unit, value in figures(capacity, resource).items()}
+
+
+def owned_once(places: Iterable[TenantPlace]) -> list[TenantPlace]:
+    """The places without those that name a cgroup or interface which an earlier one has.
+
+    Two tenants cannot share one; counting both would make everyone's fair share smaller than it
+    is.
+    """
+    taken: set[str] = set()
+    kept = []
+    for place in places:
+        targets = {*place.cgroups, *place.interfaces}
+        if targets & taken:
+            continue
+        taken |= targets
+        kept.append(place)
+    return kept
+
+
+def floor(order: LimitOrder, own_share: Figures, floors: Floors) -> dict[str, float]:
+    """The least that this order may allow: the largest of the limiter's own figure, the
+    controller's, and the floor set in limiter.toml."""
+    told = figures(order.fair_share, order.resource)
+    set_floors = figures(_floors_of(order.resource, floors), order.resource)
+    return {
+        unit: max(own_share.get(unit, 0.0), told.get(unit, 0.0), set_floors[unit])
+        for unit in UNITS[order.resource]
+    }
+
+
+def judge_allowance(order: LimitOrder, least: Figures) -> Refusal | None:
+    """Promise 4: never below fair."""
+    asked = figures(order.allowance, order.resource)
+    if not asked:
+        units = " or ".join(UNITS[order.resource])
+        return Refusal(None, f"allowance: expected {units} for {order.resource}, found neither")
+    for unit, value in asked.items():
+        if value < least[unit] * (1 - ROUNDING):
+            return Refusal(
+                4,
+                f"{value:.6g} {_WORDS[unit]} is under the {least[unit]:.6g} that is this"
+                " tenant's fair share on this host",
+            )
+    return None
+
+
+def judge_use(resource: Resource, use: Figures, share: Figures) -> Refusal | None:
+    """Promise 4: never on a tenant that is not over its fair share, in any of its figures."""
+    if any(use.get(unit, 0.0) > value for unit, value in share.items()):
+        return None
+    seen = ", ".join(
+        f"{use.get(unit, 0.0):.6g} of {value:.6g} {_WORDS[unit]}" for unit, value in share.items()
+    )
+    return Refusal(4, f"the tenant is within its fair share of {resource}: measured {seen}")
+
+
+def judge_count(standing: int, max_limits: int) -> Refusal | None:
+    """Promise 8: small blast radius."""
+    if standing < max_limits:
+        return None
+    return Refusal(8, f"{standing} limits stand on this host and max_limits is {max_limits}")
+
+
+def _floors_of(resource: Resource, floors: Floors) -> Allowance:
+    if resource == "cpu":
+        return Allowance(cores=floors.cpu_cores)
+    if resource == "disk":
+        return Allowance(
+            bytes_per_second=floors.disk_bandwidth,
+            operations_per_second=floors.disk_operations_per_second,
+        )
+    return Allowance(bytes_per_second=floors.net)

@@ -1,0 +1,1 @@
+"""The limiter's hands in the kernel: cgroup files, systemd units, tc."""

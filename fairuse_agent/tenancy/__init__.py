@@ -1,0 +1,1 @@
+"""Whose cgroup, whose interface: what the host's rules say."""

@@ -1,0 +1,156 @@
+"""What the demo sees for itself, straight from the kernel, with none of the agent's code.
+
+CPU time and waiting come from the tenants' cgroup files, bytes from their interfaces, and qdiscs
+and filters from a netlink dump decoded here.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairuse_cli.demo import links
+from fairuse_cli.demo.cgroups import Hierarchies
+
+_NLMSG_HEADER = struct.Struct("=IHHII")
+_TCMSG = struct.Struct("=BxxxiIII")
+_ATTRIBUTE = struct.Struct("=HH")
+_RTM_GETQDISC, _RTM_GETTFILTER = 38, 46  # linux/rtnetlink.h
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST_DUMP = 0x301
+_TCA_KIND, _TCA_OPTIONS, _TCA_STATS2, _TCA_STATS_QUEUE = 1, 2, 7, 3  # linux/pkt_sched.h
+_INGRESS = 0xFFFF0000
+_RECEIVE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One tenant's counters at one moment, in seconds and bytes; directions are the tenant's."""
+
+    at: float
+    cpu: float
+    waiting: float
+    net_out: float
+    net_in: float
+
+
+@dataclass(frozen=True)
+class Use:
+    """One tenant between two readings: cores, share of the time waiting, bytes per second."""
+
+    seconds: float
+    cores: float
+    waiting: float
+    net_out: float
+    net_in: float
+
+
+def between(earlier: Reading, later: Reading) -> Use:
+    """The averages from `earlier` to `later`."""
+    seconds = later.at - earlier.at
+    return Use(
+        seconds=seconds,
+        cores=(later.cpu - earlier.cpu) / seconds,
+        waiting=(later.waiting - earlier.waiting) / seconds,
+        net_out=(later.net_out - earlier.net_out) / seconds,
+        net_in=(later.net_in - earlier.net_in) / seconds,
+    )
+
+
+def read(hierarchies: Hierarchies, tenant: str) -> Reading:
+    """Read the tenant's counters now."""
+    cpu = dict(line.split() for line in hierarchies.stat_file(tenant).read_text().splitlines())
+    some = hierarchies.pressure_file(tenant).read_text().splitlines()[0]
+    statistics = Path("/sys/class/net") / links.interface(tenant) / "statistics"
+    return Reading(
+        at=time.monotonic(),
+        cpu=int(cpu["usage_usec"]) / 1e6,
+        waiting=int(some.rpartition("total=")[2]) / 1e6,
+        # What the host's end receives is what the tenant sends.
+        net_out=int((statistics / "rx_bytes").read_text()),
+        net_in=int((statistics / "tx_bytes").read_text()),
+    )
+
+
+@dataclass(frozen=True)
+class Qdisc:
+    """A qdisc, or with `is_filter` a filter, as the kernel has it: its own bytes for options."""
+
+    interface: str
+    is_filter: bool
+    kind: str
+    handle: int
+    parent: int
+    options: bytes
+    overlimits: int = 0
+
+    def __str__(self) -> str:
+        what = "filter" if self.is_filter else "qdisc"
+        where = "root" if self.parent == 0xFFFFFFFF else f"parent {self.parent >> 16:x}:"
+        return f"{what} {self.kind} {self.handle >> 16:x}: {where} {self.options.hex()}".strip()
+
+
+def traffic_control(interface: str) -> tuple[Qdisc, ...]:
+    """All qdiscs of an interface and the filters at its entrance."""
+    index = socket.if_nametoindex(interface)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        qdiscs = _dump(netlink, _RTM_GETQDISC, index, 0)
+        entrance = any(kind in ("ingress", "clsact") for _, _, kind, *_ in qdiscs)
+        filters = _dump(netlink, _RTM_GETTFILTER, index, _INGRESS) if entrance else []
+    return tuple(
+        Qdisc(interface, is_filter, kind, handle, parent, options, overlimits)
+        for is_filter, found in ((False, qdiscs), (True, filters))
+        for handle, parent, kind, options, overlimits in found
+    )
+
+
+def overlimits(interface: str) -> int:
+    """How often the interface's root qdisc has held a packet back."""
+    return sum(found.overlimits for found in traffic_control(interface))
+
+
+_Found = tuple[int, int, str, bytes, int]
+
+
+def _dump(netlink: socket.socket, request: int, index: int, parent: int) -> list[_Found]:
+    body = _TCMSG.pack(socket.AF_UNSPEC, index, 0, parent, 0)
+    length = _NLMSG_HEADER.size + len(body)
+    netlink.send(_NLMSG_HEADER.pack(length, request, _NLM_F_REQUEST_DUMP, 1, 0) + body)
+    found: list[_Found] = []
+    while True:
+        data = netlink.recv(_RECEIVE_BYTES)
+        while data:
+            size, kind, *_ = _NLMSG_HEADER.unpack_from(data)
+            message, data = data[_NLMSG_HEADER.size : size], data[(size + 3) & ~3 :]
+            if kind == _NLMSG_DONE:
+                return found
+            if kind == _NLMSG_ERROR:
+                code = -struct.unpack_from("=i", message)[0]
+                raise OSError(code, f"netlink dump {request} of interface {index}")
+            _, at_index, handle, at_parent, _ = _TCMSG.unpack_from(message)
+            if at_index == index:
+                attributes = _attributes(message[_TCMSG.size :])
+                found.append(_decoded(handle, at_parent, attributes))
+
+
+def _decoded(handle: int, parent: int, attributes: dict[int, bytes]) -> _Found:
+    queue = _attributes(attributes.get(_TCA_STATS2, b"")).get(_TCA_STATS_QUEUE, bytes(20))
+    return (
+        handle,
+        parent,
+        attributes[_TCA_KIND].rstrip(b"\0").decode(),
+        attributes.get(_TCA_OPTIONS, b""),
+        struct.unpack_from("=5I", queue)[4],
+    )
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while len(data) >= _ATTRIBUTE.size:
+        size, kind = _ATTRIBUTE.unpack_from(data)
+        found[kind & 0x3FFF] = data[_ATTRIBUTE.size : size]
+        data = data[(size + 3) & ~3 :]
+    return found

@@ -1,0 +1,104 @@
+"""Starts and commands the processes of the demo's tenants and of the far end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ANSWER_SECONDS = 10.0
+
+
+class WorkerError(Exception):
+    """A worker does not do as it was told. The text says where its output is."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a tenant asks for: shares of a core a thread, and rates of streams in bytes per
+    second (None: as fast as it goes)."""
+
+    cpu: tuple[float, ...] = ()
+    send: tuple[float | None, ...] = ()
+    fetch: tuple[float | None, ...] = ()
+
+
+class Worker:
+    """One process, in its cgroups and namespace, that holds the load it was last given."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log_file: Path) -> None:
+        self.name = name
+        self._process = process
+        self._log_file = log_file
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        *,
+        cgroups: Sequence[Path],
+        namespace: str,
+        peer: str,
+        user: int,
+        log_file: Path,
+    ) -> Worker:
+        """Start it and wait until it has settled. No `peer`: it is the far end."""
+        arguments = [f"--cgroup={cgroup}" for cgroup in cgroups]
+        with log_file.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "fairuse_cli.demo.worker",
+                *arguments,
+                f"--namespace={namespace}",
+                f"--peer={peer}",
+                f"--user={user}",
+                f"--parent={os.getpid()}",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        worker = cls(name, process, log_file)
+        await worker._answer()
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def load(self, load: Load) -> None:
+        """Replace its load."""
+        await self._ask({"cpu": load.cpu, "send": load.send, "fetch": load.fetch})
+
+    async def received(self) -> dict[str, int]:
+        """What the far end has taken so far, in bytes of payload by sender's address."""
+        counted: dict[str, int] = json.loads(await self._ask({}))
+        return counted
+
+    async def _ask(self, command: dict[str, object]) -> bytes:
+        assert self._process.stdin is not None  # asked for at start
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        return await self._answer()
+
+    async def _answer(self) -> bytes:
+        assert self._process.stdout is not None  # asked for at start
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer = await self._process.stdout.readline()
+        except TimeoutError:
+            answer = b""
+        if not answer:
+            raise WorkerError(f"{self.name} does not answer; its output is in {self._log_file}")
+        return answer
+
+    async def stop(self) -> None:
+        """End it; it has nothing to tidy up."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
