@@ -149,6 +149,10 @@ def _check(report: Report) -> None:
             "usage.capacity.cpu_cores: expected more than 0, "
             f"found {report.usage.capacity.cpu_cores}"
         )
+    if not 0 <= report.started_at < 1e11:
+        raise MessageError(
+            f"started_at: expected seconds since the epoch, found {report.started_at}"
+        )
     names = set()
     for index, tenant in enumerate(report.tenants):
         if not 0 < tenant.weight < 1e9:

@@ -73,37 +73,45 @@ def _from_text(wanted: type, found: Any) -> Any:
 
 
 def _explain(message: str, settings_type: object) -> str:
+    fields = _known_fields(settings_type)
     unknown = _UNKNOWN_FIELD.search(message)
     if unknown:
         table = (unknown["at"] or "$").removeprefix("$").lstrip(".")
         where = f"[{table}] " if table else ""
-        close = difflib.get_close_matches(unknown["key"], _known_keys(settings_type), n=1)
+        close = difflib.get_close_matches(unknown["key"], fields, n=1)
         hint = f'; did you mean "{close[0]}"?' if close else ""
         return f'{where}unknown key "{unknown["key"]}"{hint}'
     located = _AT_PATH.match(message)
-    if located and located["path"]:
-        return f"{located['path']}: {located['reason']}"
-    return message
+    if not located or not located["path"]:
+        return message
+    path, reason = located["path"], located["reason"]
+    choices = fields.get(path.split(".")[-1].split("[")[0], [])
+    expected = f"; expected one of {', '.join(choices)}" if choices else ""
+    return f"{path}: {reason}{expected}"
 
 
-def _known_keys(settings_type: object) -> set[str]:
-    """Every key of the settings type and of the tables below it, for "did you mean"."""
-    keys: set[str] = set()
-    pending, seen = [msgspec.inspect.type_info(settings_type)], set()
+def _known_fields(settings_type: object) -> dict[str, list[str]]:
+    """Every key of the settings type and of the tables below it, with its choices if it has any."""
+    fields: dict[str, list[str]] = {}
+    pending: list[Any] = [msgspec.inspect.type_info(settings_type)]
     while pending:
         info = pending.pop()
         if isinstance(info, msgspec.inspect.StructType):
-            if info.cls in seen:
-                continue
-            seen.add(info.cls)
             for field in info.fields:
-                keys.add(field.encode_name)
+                fields[field.encode_name] = _choices(field.type)
                 pending.append(field.type)
-        for name in ("item_type", "value_type"):
-            if hasattr(info, name):
-                pending.append(getattr(info, name))
-        if isinstance(info, msgspec.inspect.UnionType):
+        elif isinstance(info, msgspec.inspect.UnionType):
             pending.extend(info.types)
-        if isinstance(info, msgspec.inspect.VarTupleType):
+        elif isinstance(info, msgspec.inspect.VarTupleType):
             pending.append(info.item_type)
-    return keys
+        elif isinstance(info, msgspec.inspect.DictType):
+            pending.append(info.value_type)
+    return fields
+
+
+def _choices(info: msgspec.inspect.Type) -> list[str]:
+    if isinstance(info, msgspec.inspect.VarTupleType):
+        info = info.item_type
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return [f'"{value}"' for value in info.values]
+    return []

@@ -89,6 +89,7 @@ class Size(int):
 
 def _scaled(value: float) -> str:
     for prefix in ("T", "G", "M", "k"):
-        if value >= _DECIMAL[prefix]:
+        # From 999.5 on, three digits would round up to the next prefix.
+        if value >= 0.9995 * _DECIMAL[prefix]:
             return f"{value / _DECIMAL[prefix]:.3g} {prefix}"
     return f"{value:.3g} "

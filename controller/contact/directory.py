@@ -16,12 +16,12 @@ _Signature = tuple[int, int, int]
 class ContactDirectory:
     """Contacts by tenant.
 
-    The first reading raises SettingsError when the file cannot be used; only where nobody is
-    written to (`required` is False) may it be missing. A later change that cannot be used leaves
-    the contacts as they were, is logged once, and stands in `problem`.
+    The first reading raises SettingsError when the file cannot be used, or when it is `required`
+    (somebody may be written to) and missing. A later change that cannot be used leaves the
+    contacts as they were, is logged once, and stands in `problem`.
     """
 
-    def __init__(self, path: Path, *, required: bool = True) -> None:
+    def __init__(self, path: Path, *, required: bool = False) -> None:
         self._path = path
         self.problem = ""
         self._tenants: dict[str, TenantContact] = {}

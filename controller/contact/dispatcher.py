@@ -16,9 +16,14 @@ import msgspec
 
 from controller.cases.desk import Desk
 from controller.cases.model import NoticeDocument, NoticeKind
-from controller.contact.delivery import Accepted, Channel, Refused
+from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
+from controller.contact.links import CustomerLinks
+from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, render
+from controller.contact.webhook import WebhookChannel
+from controller.fairshare.policy import Policy
+from controller.settings import Contact, TenantContact
 from controller.storage import notices
 from controller.storage.database import Database
 from controller.storage.notices import NoticeRow
@@ -105,7 +110,7 @@ class Dispatcher:
             self._woken.clear()
             try:
                 await self.send_due(self._clock())
-            except Exception:
+            except Exception:  # noqa: BLE001 - the store may be away; the notices wait in it
                 _log.exception("the outbox could not be worked through; trying again soon")
             try:
                 await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_SECONDS)
@@ -160,11 +165,9 @@ class Dispatcher:
         contact = self._directory.contact_for(tenant)
         if contact is None or not contact.channels:
             return GiveUp(f'tenants_file lists no way to reach "{tenant}"')
-        kind = msgspec.convert(row.kind, NoticeKind)
-        notice = render(row.id, kind, row.queued_at, document, contact, self._terms)
         refusals = []
         for name in contact.channels:
-            outcome = await self._channels[name].send(notice, contact, now)
+            outcome = await self._try_channel(name, row, document, contact, now)
             if isinstance(outcome, Accepted):
                 self._unrecorded[row.id] = outcome, self._clock()
                 return outcome
@@ -177,9 +180,53 @@ class Dispatcher:
             retry_for=self._retry_for,
         )
 
+    async def _try_channel(
+        self,
+        name: str,
+        row: NoticeRow,
+        document: NoticeDocument,
+        contact: TenantContact,
+        now: float,
+    ) -> Outcome:
+        """A fault of our own is a refusal too: it ends in a case on hold, not in silence."""
+        try:
+            kind = msgspec.convert(row.kind, NoticeKind)
+            notice = render(row.id, kind, row.queued_at, document, contact, self._terms)
+            return await self._channels[name].send(notice, contact, now)
+        except Exception as error:  # noqa: BLE001 - as the docstring says
+            _log.exception("notice %s could not be sent by %s", row.id, name)
+            return Refused(name, f"the controller failed: {error!r}", for_good=False)
+
     async def _record(self, row: NoticeRow, accepted: Accepted) -> None:
         """Kept in memory until the store has it; the clock starts at the real acceptance."""
         at = self._unrecorded[row.id][1]
         await self._desk.notice_accepted(row.id, row.case_id, at, accepted.channel, accepted.answer)
         del self._unrecorded[row.id]
         _log.info("notice %s accepted by %s: %s", row.id, accepted.channel, accepted.answer)
+
+
+def build_dispatcher(
+    settings: Contact,
+    policy: Policy,
+    database: Database,
+    desk: Desk,
+    links: CustomerLinks,
+    directory: ContactDirectory,
+    clock: Callable[[], float],
+) -> Dispatcher:
+    """The dispatcher as configured, woken by the desk whenever it queues a notice."""
+    dispatcher = Dispatcher(
+        database,
+        desk,
+        (MailChannel(settings.smtp), WebhookChannel()),
+        directory,
+        NoticeTerms(
+            provider_name=settings.provider_name,
+            policy=policy,
+            link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+        ),
+        retry_for=settings.retry_for,
+        clock=clock,
+    )
+    desk.notice_queued = dispatcher.wake
+    return dispatcher

@@ -18,7 +18,7 @@ from pathlib import Path
 _CASE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})")
 _SIGNATURE_BYTES = 16
-"""Half of SHA-256's output, the least that RFC 2104 advises; it keeps links short enough to read."""
+"""Half of SHA-256's output, the least that RFC 2104 advises: links stay short."""
 _PURPOSE = b"fairuse customer link 1"
 """Signed with every link, so that the same secret can never be led to sign one by other means."""
 SECRET_BYTES = 32

@@ -5,6 +5,7 @@ Accepted means that the server answered 250 to the message itself, for at least 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from datetime import UTC, datetime
@@ -24,8 +25,10 @@ _log = logging.getLogger(__name__)
 
 _POLICY = SMTP.clone(cte_type="7bit", max_line_length=200)
 """Seven bits pass through every server. The generous length keeps long ids in headers whole."""
-_TIMEOUT_SECONDS = 30.0
-"""For each answer of the server; a notice is not so urgent that a busy server may not think."""
+_ANSWER_SECONDS = 30.0
+"""For each answer of the server: a notice is not so urgent that a busy one may not think."""
+_WHOLE_SECONDS = 120.0
+_GOODBYE_SECONDS = 2.0
 
 
 class InvalidAddress(ValueError):
@@ -97,20 +100,7 @@ class MailChannel:
         settings = self._settings
         server = f"{settings.host}:{settings.port}"
         try:
-            client = aiosmtplib.SMTP(
-                hostname=settings.host,
-                port=settings.port,
-                username=settings.username or None,
-                password=_password(settings),
-                use_tls=settings.security == "tls",
-                start_tls=settings.security == "starttls",
-                tls_context=None if settings.security == "none" else self._tls,
-                timeout=_TIMEOUT_SECONDS,
-            )
-            async with client:
-                refused, answer = await client.sendmail(
-                    _bare(settings.sender), [_bare(each) for each in recipients], message.as_bytes()
-                )
+            refused, answer = await self._transaction(message, recipients)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return self._refused(
                 f"{server}: "
@@ -132,8 +122,43 @@ class MailChannel:
         )
         return Accepted(self.name, one_line(f"{server}: 250 {answer}{others}"))
 
+    async def _transaction(
+        self, message: EmailMessage, recipients: tuple[str, ...]
+    ) -> tuple[dict[str, aiosmtplib.SMTPResponse], str]:
+        """Who was refused, and the server's answer to the message. Raises for anything less."""
+        settings = self._settings
+        client = aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            username=settings.username or None,
+            password=_password(settings),
+            use_tls=settings.security == "tls",
+            start_tls=settings.security == "starttls",
+            tls_context=None if settings.security == "none" else self._tls,
+            timeout=_ANSWER_SECONDS,
+        )
+        try:
+            async with asyncio.timeout(_WHOLE_SECONDS):
+                await client.connect()
+                return await client.sendmail(
+                    _bare(settings.sender), [_bare(each) for each in recipients], message.as_bytes()
+                )
+        finally:
+            await _say_goodbye(client)
+
     def _refused(self, reason: str, *, for_good: bool) -> Refused:
         return Refused(self.name, one_line(reason), for_good)
+
+
+async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
+    """End the session. What goes wrong here no longer changes what became of the message."""
+    try:
+        if client.is_connected:
+            await client.quit(timeout=_GOODBYE_SECONDS)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        _log.debug("the mail server did not end the session: %s", error)
+    finally:
+        client.close()
 
 
 def _password(settings: Smtp) -> str | None:

@@ -74,6 +74,7 @@ def render(
     case = document.case
     page_url = terms.link_for(case.id, queued_at)
     chart = lay_out(case.verdict)
+    evidence = sentence(case.verdict, whose=f"your server {case.tenant}")
     values = {
         "case": case,
         "mode": document.mode,
@@ -82,7 +83,7 @@ def render(
         "policy": terms.policy,
         "page_url": page_url,
         "resource": wording.RESOURCE_NAMES[case.resource],
-        "sentence": sentence(case.verdict, whose=f"your server {case.tenant}"),
+        "sentence": evidence,
         "figures": evidence_figures(case),
         "chart": chart,
         "chart_id": CHART_ID,
@@ -103,7 +104,7 @@ def render(
         chart_png=draw_png(chart) if kind == "first-notice" else None,
         chart_description=chart.description,
         queued_at=queued_at,
-        data=_data(notice_id, document, page_url, values["sentence"]),
+        data=_data(notice_id, document, page_url, evidence),
     )
 
 

@@ -24,7 +24,7 @@ from controller.settings import TenantContact, is_loopback
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)
 """The specification advises 15 to 30 seconds."""
 _ANSWER_BYTES = 1024
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix that marks a secret, not one
+_SECRET_PREFIX = "whsec_"
 _SHORTEST_SECRET_BYTES = 24
 _TRY_AGAIN = frozenset({408, 425, 429})
 """The only 4xx that speak of this moment and not of this request."""

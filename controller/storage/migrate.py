@@ -6,6 +6,8 @@ has no use for. A new migration is made with `make migration` or by hand in `mig
 
 from __future__ import annotations
 
+import logging
+
 import sqlalchemy as sa
 
 HEAD = "0001"
@@ -22,6 +24,7 @@ def migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "controller.storage:migrations")
     config.attributes["connection"] = connection
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     command.upgrade(config, "head")
 
 

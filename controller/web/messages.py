@@ -93,8 +93,8 @@ class HostAnswer(Message):
 
 
 class TenantList(Message):
-    """Tenants, one entry for each host that they are on, in the order of their largest use
-    measured in their fair share: the heaviest first."""
+    """Tenants, one entry for each host that they are on. Those that use most of what is their
+    fair share, of any resource, come first."""
 
     at: float
     tenants: tuple[TenantView, ...]
@@ -165,8 +165,8 @@ class StandingOrder(Message):
 
 
 class CaseAnswer(Message):
-    """One case with all that is known of it: the sentence that the customer read, the evidence
-    it rests on (`case.verdict`), what happened, who was written to, and the limit that stands."""
+    """One case with all that is known of it: the sentence that sums it up, the evidence that it
+    rests on (`case.verdict`), what happened, what was written, and the limit that stands."""
 
     at: float
     sentence: str
@@ -176,17 +176,25 @@ class CaseAnswer(Message):
     order: StandingOrder | None
 
 
+class EnrolmentTokenRequest(Message):
+    """A host is to be enrolled."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=253, description="The host's name.")]
+
+
+class EnrolmentTokenAnswer(Message):
+    """What the host's agent enrols with, once. It is not shown again."""
+
+    host: str
+    token: str
+    expires_at: float
+
+
 class PauseAnswer(Message):
     """Whether enforcement is paused: while it is, no limit stands or starts on any host."""
 
     at: float
     paused: bool
-
-
-class ErrorAnswer(Message):
-    """Why it was not done: what was expected, what was found, what to do."""
-
-    error: str
 
 
 def host_line(view: HostView) -> HostLine:

@@ -16,9 +16,7 @@ import msgspec
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
-KnobKind = Literal[
-    "cpu-v1", "cpu-v2", "disk-v1", "disk-v2", "unit-cpu", "unit-disk", "shaper", "ingress"
-]
+KnobKind = Literal["cpu-v1", "cpu-v2", "disk-v1", "disk-v2", "unit-cpu", "shaper", "ingress"]
 
 Fields = dict[str, str]
 """The state of a knob, in the kernel's own words."""

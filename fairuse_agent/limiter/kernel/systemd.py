@@ -8,16 +8,21 @@ one reason for the limiter to be a process of its own.
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
+from fairuse_agent.limiter.kernel.mounts import Mounts, identity_of
 
 RUNNING = Path("/run/systemd/system")
 """Exists exactly while systemd is this host's manager (sd_booted(3))."""
 
-UNLIMITED_QUOTA = 2**64 - 1
+UNLIMITED = "max"
+_NO_QUOTA = 2**64 - 1
 _QUOTA = "CPUQuotaPerSecUSec"
 _UNIT_ENDINGS = (".service", ".scope", ".slice")
 _DELEGATION_MARKS = ("user.delegate", "trusted.delegate")
@@ -45,68 +50,72 @@ def unit_of(cgroup: str, root: Path | None) -> str | None:
     return None
 
 
-def available() -> bool:
-    """True when pystemd can be imported."""
-    return importlib.util.find_spec("pystemd") is not None
-
-
 class SystemdUnits:
-    """The CPU quota of one unit, in microseconds of CPU time a second ("max" without one)."""
+    """The CPU quota of one unit, in microseconds of CPU time a second ("max" without one).
 
-    def knob(self, unit: str, identity: int) -> Knob:
-        """The knob of a unit. Refused without pystemd."""
-        if not available():
+    A knob's target is the unit's cgroup, its last part the unit's name.
+    """
+
+    def knob(self, cgroup: str, mounts: Mounts) -> Knob:
+        """The knob of a unit. Refused without pystemd, Gone without the group."""
+        found = mounts.root_of("cpu", "cpu")
+        if found is None:
+            raise Refused("this host has no cgroup hierarchy with a cpu controller")
+        if importlib.util.find_spec("pystemd") is None:
             raise Refused(
-                f"{unit} is managed by systemd, and pystemd, which limits it without going behind"
-                " systemd's back, is not installed: install fairuse[systemd] or python3-pystemd"
+                f"{cgroup} is a unit that systemd manages, and pystemd, which limits it without"
+                " going behind systemd's back, is not installed: install fairuse[systemd]"
             )
-        return Knob(kind="unit-cpu", target=unit, identity=identity)
+        return Knob(kind="unit-cpu", target=cgroup, identity=identity_of(found[0], cgroup))
 
     def fields(self, amounts: Amounts, before: Fields) -> Fields:
-        """The quota for these cores, in whole percent as systemd keeps it. Refused under a
-        tighter one of somebody else."""
-        wanted = round(amounts["cores"] * 100) * 10_000
-        if before[_QUOTA] != "max" and int(before[_QUOTA]) <= wanted:
+        """The quota for these cores, in whole percent as systemd keeps it (rounded up: never
+        below fair). Refused under a tighter one of somebody else."""
+        wanted = math.ceil(amounts["cores"] * 100 - 1e-6) * 10_000
+        if before[_QUOTA] != UNLIMITED and int(before[_QUOTA]) <= wanted:
             raise Refused("systemd holds this unit as tightly already", promise=3)
         return {_QUOTA: str(wanted)}
 
     def read(self, knob: Knob) -> Fields:
         """How the unit stands."""
-        manager, unit_type = self._open()
-        try:
-            with unit_type(knob.target.encode()) as unit:
-                value = int(getattr(unit.Service if hasattr(unit, "Service") else unit, _QUOTA))
-        except Exception as error:
-            raise _explained(error, knob) from error
-        finally:
-            manager.close()
-        return {_QUOTA: "max" if value == UNLIMITED_QUOTA else str(value)}
+        name = _name(knob)
+        section = name.rpartition(".")[2].capitalize()
+        value = int(_call(knob, lambda systemd: _property(systemd.Unit(name.encode()), section)))
+        return {_QUOTA: UNLIMITED if value == _NO_QUOTA else str(value)}
 
     def write(self, knob: Knob, fields: Fields) -> None:
         """Set the quota as a runtime property: gone at the next boot whatever happens."""
-        value = UNLIMITED_QUOTA if fields[_QUOTA] == "max" else int(fields[_QUOTA])
-        manager, _ = self._open()
-        try:
-            manager.Manager.SetUnitProperties(knob.target.encode(), True, {_QUOTA.encode(): value})
-        except Exception as error:
-            raise _explained(error, knob) from error
-        finally:
-            manager.close()
+        value = _NO_QUOTA if fields[_QUOTA] == UNLIMITED else int(fields[_QUOTA])
+        properties = {_QUOTA.encode(): value}
 
-    def _open(self) -> tuple[Any, Any]:
-        try:
-            systemd1 = importlib.import_module("pystemd.systemd1")
-            manager = systemd1.Manager()
-            manager.load()
-        except Exception as error:
-            raise KernelError(f"systemd cannot be reached over D-Bus: {error}") from error
-        return manager, systemd1.Unit
+        def set_quota(systemd: Any) -> None:
+            with systemd.Manager() as manager:
+                manager.Manager.SetUnitProperties(_name(knob).encode(), True, properties)
+
+        _call(knob, set_quota)
 
 
-def _explained(error: Exception, knob: Knob) -> Exception:
-    if "NoSuchUnit" in str(error) or "not loaded" in str(error):
-        return Gone(f"{knob.target} is not loaded any more")
-    return KernelError(f"{_QUOTA} of {knob.target}: {error}: see `systemctl status {knob.target}`")
+def _name(knob: Knob) -> str:
+    return knob.target.rpartition("/")[2]
+
+
+def _property(unit: Any, section: str) -> Any:
+    with unit:
+        return getattr(getattr(unit, section), _QUOTA)
+
+
+def _call(knob: Knob, ask: Callable[[Any], Any]) -> Any:
+    """Speak to systemd. Raises Gone for a unit that is not loaded, KernelError for the rest."""
+    systemd = importlib.import_module("pystemd.systemd1")
+    dbus_error = importlib.import_module("pystemd.dbusexc").DBusBaseError
+    try:
+        return ask(systemd)
+    except dbus_error as error:
+        if "NoSuchUnit" in type(error).__name__ or "not loaded" in str(error):
+            raise Gone(f"{_name(knob)} is not loaded any more") from error
+        raise KernelError(
+            f"{_QUOTA} of {_name(knob)} over D-Bus: {error}: see `systemctl status {_name(knob)}`"
+        ) from error
 
 
 def _delegated(group: Path) -> bool:

@@ -1,0 +1,144 @@
+"""The real kernel of this host, behind the one face that the keeper knows."""
+
+from __future__ import annotations
+
+import os
+
+from fairuse_agent.limiter.kernel import traffic
+from fairuse_agent.limiter.kernel.cpu import CpuFiles
+from fairuse_agent.limiter.kernel.io import DiskFiles
+from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
+from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
+from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
+from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
+from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.messages import Allowance, Resource
+
+_NO_WAY = "none: no cgroup hierarchy here has the controller"
+
+
+class HostKernel:
+    """Sends each knob to the module that knows its kind."""
+
+    def __init__(self, mounts: Mounts | None = None, probed: Probed | None = None) -> None:
+        self.mounts = read_mounts() if mounts is None else mounts
+        self._probed = probe() if probed is None else probed
+        self._cpu = CpuFiles(self.mounts)
+        self._disk = DiskFiles(self.mounts)
+        self._units = SystemdUnits()
+        self._shaper = traffic.Shaper()
+        # For lifting, any way will do: what stands is read from the kernel.
+        way = self._probed.ingress or IngressWay(police=False, classifier="u32")
+        self._ingress = traffic.Ingress(way)
+
+    def ways(self) -> dict[str, str]:
+        """The means for each resource."""
+        return {
+            "cpu": self._cpu.way() or _NO_WAY,
+            "disk": self._disk.way() or _NO_WAY,
+            **describe(self._probed),
+        }
+
+    def way(self, knob: Knob) -> str:
+        """The means that a knob stands for."""
+        if knob.kind == "unit-cpu":
+            return "systemd CPUQuotaPerSecUSec"
+        resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
+        return self.ways()[resource[knob.kind.partition("-")[0]]]
+
+    def exists(self, place: TenantPlace) -> bool:
+        """True when any cgroup (in any hierarchy) or interface of the tenant is there."""
+        for cgroup in place.cgroups:
+            try:
+                below = checked(cgroup)
+            except Refused:
+                continue  # not a path that a tenant can live under
+            if any((root / below).is_dir() for root in self.mounts.roots()):
+                return True
+        return any(self._has_interface(name) for name in place.interfaces)
+
+    def capacity(self, resource: Resource) -> Allowance | None:
+        """The cores online; of the rest the kernel does not know what tenants can have."""
+        if resource == "cpu":
+            return Allowance(cores=float(os.sysconf("SC_NPROCESSORS_ONLN")))
+        return None
+
+    def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
+        """All knobs of the tenant's present targets."""
+        if resource in ("net-in", "net-out"):
+            missing = self._probed.ingress is None if resource == "net-out" else not (
+                self._probed.shaper
+            )
+            if missing:
+                raise Refused(self.ways()[resource])
+        targets = place.cgroups if resource in ("cpu", "disk") else place.interfaces
+        found = []
+        for target in targets:
+            try:
+                found += self._knobs_of(resource, target, disks)
+            except Gone:
+                continue  # it went since the agent looked; the rest still counts
+        return found
+
+    def measure(self, knob: Knob) -> dict[str, float]:
+        """Counters of what the knob would limit."""
+        if knob.kind in ("shaper", "ingress"):
+            return traffic.measure(knob)
+        if knob.kind in ("disk-v1", "disk-v2"):
+            return self._disk.measure(knob)
+        return self._cpu.measure(knob.target)
+
+    def fields(self, knob: Knob, amounts: Amounts, before: Fields) -> Fields:
+        """How the knob has to stand for these amounts."""
+        return self._hand(knob).fields(amounts, before)
+
+    def read(self, knob: Knob) -> Fields:
+        """How it stands."""
+        return self._hand(knob).read(knob)
+
+    def write(self, knob: Knob, fields: Fields) -> None:
+        """Make it stand so."""
+        self._hand(knob).write(knob, fields)
+
+    def clean_up(self, knob: Knob) -> None:
+        """Remove an IFB whose interface is gone."""
+        if knob.kind == "ingress":
+            self._ingress.clean_up(knob)
+
+    def _knobs_of(self, resource: Resource, target: str, disks: tuple[str, ...]) -> list[Knob]:
+        if resource == "net-in":
+            return [Knob(kind="shaper", target=target, identity=traffic.index_of(target))]
+        if resource == "net-out":
+            return [Knob(kind="ingress", target=target, identity=traffic.index_of(target))]
+        checked(target)
+        unit = unit_of(target, self.mounts.v2)
+        if unit is not None and resource == "disk":
+            raise Refused(f"{unit} is managed by systemd: disk limits of units are not made yet")
+        if unit is not None:
+            return [self._units.knob(target, self.mounts)]
+        if resource == "disk":
+            return self._disk.knobs(target, disks)
+        return [self._cpu.knob(target)]
+
+    def _hand(
+        self, knob: Knob
+    ) -> CpuFiles | DiskFiles | SystemdUnits | traffic.Shaper | traffic.Ingress:
+        if knob.kind in ("cpu-v1", "cpu-v2"):
+            return self._cpu
+        if knob.kind in ("disk-v1", "disk-v2"):
+            return self._disk
+        if knob.kind == "unit-cpu":
+            return self._units
+        if knob.kind == "shaper":
+            return self._shaper
+        if knob.kind == "ingress":
+            return self._ingress
+        raise KernelError(f"this program has no way to turn a {knob.kind}")
+
+    @staticmethod
+    def _has_interface(name: str) -> bool:
+        try:
+            traffic.index_of(name)
+        except (Gone, Refused):
+            return False
+        return True

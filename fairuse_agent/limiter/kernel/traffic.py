@@ -1,0 +1,247 @@
+"""Bandwidth limits of an interface, which is the host's end of a tenant's link.
+
+Towards the tenant (net-in) the host sends: a TBF at the root shapes it. From the tenant (net-out)
+the host receives: a policer drops what exceeds, or, on a kernel without one, every packet goes
+through an IFB of ours whose root is the same TBF.
+
+TBF rather than HTB: one step puts it there or changes it, so that no crash can leave half of it,
+and its queue is bounded in bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import socket
+from pathlib import Path
+from types import ModuleType
+
+from fairuse_agent.limiter.kernel import tcattr
+from fairuse_agent.limiter.kernel.knobs import (
+    LONGEST_INTERFACE_NAME,
+    Amounts,
+    Fields,
+    Gone,
+    KernelError,
+    Knob,
+    Refused,
+)
+from fairuse_agent.limiter.kernel.probe import IngressWay
+
+NET = Path("/sys/class/net")
+ROOT_HANDLE = 0xFA1E0000
+"""Ours by sight: the TBF fa1e:."""
+
+DEFAULT = "kernel default"
+NONE = "none"
+OTHER = "somebody else's"
+KERNEL_DEFAULTS = ("noop", "noqueue", "pfifo_fast", "mq", "fq_codel", "fq", "pfifo")
+"""What the kernel puts by itself, under handle 0; the same kinds put by a person have another."""
+
+BURST_SECONDS = 0.02
+"""Five timer ticks at HZ=250: under one tick's worth TBF cannot reach its rate."""
+SMALLEST_BURST_BYTES = 16_000
+"""An Ethernet jumbo frame and some. Larger merged packets are taken apart by TBF itself."""
+LONGEST_QUEUE_SECONDS = 0.05
+SMALLEST_QUEUE_BYTES = 64_000
+POLICED_BURST_SECONDS = 0.05
+"""A policer has no queue: TCP needs this much room to keep near the rate."""
+MERGED_PACKET_BYTES = 65_536
+"""GRO and GSO hand over packets of up to this; a policer drops those over its mtu."""
+HIGHEST_BURST_BYTES = 2**30
+
+
+def _netlink() -> ModuleType:
+    """Imported at first use: a host whose interfaces are never limited is spared its memory."""
+    return importlib.import_module("fairuse_agent.limiter.kernel.netlink")
+
+
+def index_of(interface: str) -> int:
+    """The interface's index, or Gone."""
+    if "/" in interface or not 0 < len(interface) <= LONGEST_INTERFACE_NAME or interface == "lo":
+        raise Refused(f'"{interface}" is no interface of a tenant')
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError as error:
+        raise Gone(f"interface {interface} does not exist") from error
+
+
+def measure(knob: Knob) -> dict[str, float]:
+    """Bytes that went the knob's way. Raises Gone."""
+    check_present(knob)
+    counter = "tx_bytes" if knob.kind == "shaper" else "rx_bytes"
+    try:
+        return {"bytes": float((NET / knob.target / "statistics" / counter).read_text())}
+    except FileNotFoundError as error:
+        raise Gone(f"interface {knob.target} does not exist") from error
+
+
+def check_present(knob: Knob) -> None:
+    """Raise Gone unless the very interface is there."""
+    if index_of(knob.target) != knob.identity:
+        raise Gone(f"interface {knob.target} was removed, and another has its name")
+
+
+def tbf_for(rate: int) -> bytes:
+    """Our TBF for a rate in bytes/s."""
+    burst = min(max(SMALLEST_BURST_BYTES, int(rate * BURST_SECONDS)), HIGHEST_BURST_BYTES)
+    queue = max(SMALLEST_QUEUE_BYTES, int(rate * LONGEST_QUEUE_SECONDS))
+    return tcattr.tbf(rate, burst, min(burst + queue, HIGHEST_BURST_BYTES))
+
+
+class Shaper:
+    """`root` of the interface: the kernel's default, our TBF and its rate, or somebody else's."""
+
+    def fields(self, amounts: Amounts, before: Fields) -> Fields:
+        """A TBF of this rate. Refused where somebody else's qdisc stands."""
+        if before["root"] != DEFAULT:
+            raise Refused(
+                f"the interface has a qdisc that the kernel did not put there: {before['root']}."
+                " Whoever put it (libvirt <bandwidth>, Proxmox, an administrator) has to limit it",
+                promise=3,
+            )
+        return {"root": f"tbf {round(amounts['bytes'])}"}
+
+    def read(self, knob: Knob) -> Fields:
+        """How the root stands."""
+        check_present(knob)
+        return {"root": root_of(knob.identity)}
+
+    def write(self, knob: Knob, fields: Fields) -> None:
+        """Put our TBF there, or take it away."""
+        check_present(knob)
+        if fields["root"] != DEFAULT:
+            _shape(knob.identity, fields["root"])
+        elif root_of(knob.identity) != DEFAULT:
+            _netlink().delete_root(knob.identity)
+
+
+class Ingress:
+    """What happens to packets that the interface receives.
+
+    `qdisc` is none, ingress or somebody else's; `filter` is none, our own, or somebody else's;
+    with an IFB, `ifb` is its root ("none" without the IFB). The IFB's name comes from the
+    interface's index, so that the journalled knob names it before it is made.
+    """
+
+    def __init__(self, way: IngressWay) -> None:
+        self._way = way
+
+    def fields(self, amounts: Amounts, before: Fields) -> Fields:
+        """Our policer, or our IFB, for this rate. Refused beside somebody else's qdisc."""
+        if set(before.values()) != {NONE}:
+            raise Refused(
+                "the interface has an ingress or clsact qdisc, or an IFB of ours that nothing"
+                f" accounts for ({before}): see `tc filter show dev ... ingress` and"
+                " `ip link show type ifb`",
+                promise=3,
+            )
+        rate = round(amounts["bytes"])
+        if self._way.police:
+            return {"ifb": NONE, "qdisc": "ingress", "filter": f"police {rate}"}
+        return {"ifb": f"tbf {rate}", "qdisc": "ingress", "filter": "redirect to our IFB"}
+
+    def read(self, knob: Knob) -> Fields:
+        """How it stands."""
+        check_present(knob)
+        netlink = _netlink()
+        kinds = [q.kind for q in netlink.qdiscs(knob.identity) if q.parent != 0xFFFFFFFF]
+        ifb = _ifb_index(knob)
+        fields = {
+            "qdisc": NONE if not kinds else "ingress" if kinds == ["ingress"] else OTHER,
+            "filter": NONE,
+            "ifb": NONE if ifb is None else root_of(ifb),
+        }
+        if kinds:
+            told = [self._told(f.kind, f.options, ifb) for f in netlink.filters(knob.identity)]
+            fields["filter"] = NONE if not told else told[0] if len(told) == 1 else OTHER
+        return fields
+
+    def write(self, knob: Knob, fields: Fields) -> None:
+        """Build from the inside out, or take down from the outside in."""
+        check_present(knob)
+        if fields["qdisc"] == NONE:
+            self._take_down(knob)
+            return
+        netlink = _netlink()
+        ifb = None
+        if fields["ifb"] != NONE:
+            if _ifb_index(knob) is None:
+                netlink.add_ifb(ifb_name(knob))
+            ifb = _ifb_index(knob)
+            if ifb is None:
+                raise KernelError(f"{ifb_name(knob)} was removed while it was being set up")
+            _shape(ifb, fields["ifb"])
+        if self.read(knob)["qdisc"] == NONE:
+            netlink.add_ingress(knob.identity)
+        self._put_filter(knob, fields["filter"], ifb)
+
+    def clean_up(self, knob: Knob) -> None:
+        """The interface took its ingress qdisc with it; the IFB is still there."""
+        if _ifb_index(knob) is not None:
+            _netlink().delete_link(ifb_name(knob))
+
+    def _put_filter(self, knob: Knob, wanted: str, ifb: int | None) -> None:
+        if self.read(knob)["filter"] == wanted:
+            return
+        netlink = _netlink()
+        if ifb is not None:
+            actions = tcattr.redirect(ifb)
+        else:
+            rate = int(wanted.removeprefix("police "))
+            burst = max(2 * MERGED_PACKET_BYTES, int(rate * POLICED_BURST_SECONDS))
+            actions = tcattr.police(rate, min(burst, HIGHEST_BURST_BYTES), MERGED_PACKET_BYTES)
+        standing = netlink.filters(knob.identity)
+        kind = self._way.classifier
+        options = tcattr.u32_all(actions) if kind == "u32" else tcattr.matchall(actions)
+        netlink.replace_filter(
+            knob.identity, kind, standing[0].handle if standing else 0, options
+        )
+
+    def _take_down(self, knob: Knob) -> None:
+        """Only what is ours: with another's filter beside it, the ingress qdisc stays."""
+        netlink = _netlink()
+        ifb = _ifb_index(knob)
+        left = 0
+        if any(q.handle == netlink.INGRESS_HANDLE for q in netlink.qdiscs(knob.identity)):
+            for found in netlink.filters(knob.identity):
+                if self._told(found.kind, found.options, ifb) == OTHER:
+                    left += 1
+                else:
+                    netlink.delete_filter(knob.identity, found)
+            if not left:
+                netlink.delete_ingress(knob.identity)
+        self.clean_up(knob)
+
+    @staticmethod
+    def _told(kind: str, options: bytes, ifb: int | None) -> str:
+        does = tcattr.action_of(kind, options) if kind in ("u32", "matchall") else kind
+        if ifb is not None and does == f"redirect {ifb}":
+            return "redirect to our IFB"
+        return does if does.startswith("police ") else OTHER
+
+
+def ifb_name(knob: Knob) -> str:
+    """The IFB for an interface: fairuse- and the interface's index, 15 characters at most."""
+    return f"fairuse-{knob.identity:x}"[:LONGEST_INTERFACE_NAME]
+
+
+def _ifb_index(knob: Knob) -> int | None:
+    try:
+        return index_of(ifb_name(knob))
+    except Gone:
+        return None
+
+
+def _shape(index: int, root: str) -> None:
+    _netlink().replace_root(index, "tbf", ROOT_HANDLE, tbf_for(int(root.removeprefix("tbf "))))
+
+
+def root_of(index: int) -> str:
+    """The root qdisc in a few words: the default, "tbf RATE" when ours, else what it is."""
+    roots = [q for q in _netlink().qdiscs(index) if q.parent == 0xFFFFFFFF]
+    if not roots or (roots[0].handle == 0 and roots[0].kind in KERNEL_DEFAULTS):
+        return DEFAULT
+    found = roots[0]
+    if found.kind == "tbf" and found.handle == ROOT_HANDLE:
+        return f"tbf {tcattr.tbf_rate(found.options)}"
+    return f"{found.kind} {found.handle >> 16:x}:"
