@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format clean
+.PHONY: help setup demo run test check constraints format clean
 
 help:
 	@echo "make demo    the whole story on this machine's kernel, about two minutes"
@@ -33,6 +33,12 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Newest versions that pyproject.toml allows, tried in a fresh environment.
+constraints:
+	rm -rf $(VENV) && : > constraints.txt && $(MAKE) setup
+	(echo "# Every package by name and version, as tested. Made by: make constraints"; \
+	 $(BIN)/pip freeze --exclude-editable) > constraints.txt
 
 format: setup
 	$(BIN)/ruff check --fix .

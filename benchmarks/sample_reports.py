@@ -24,9 +24,7 @@ _CORES = 32.0
 def sample_report(host: str, *, tenants: int, contended: bool, started_at: float) -> Report:
     """One report. On a contended host the first tenant takes the CPU and the others wait."""
     source = random.Random(host)
-    usages = tuple(
-        _tenant(source, index, tenants, contended=contended) for index in range(tenants)
-    )
+    usages = tuple(_tenant(source, index, tenants, contended=contended) for index in range(tenants))
     busy = min(_CORES * INTERVAL_SECONDS, sum(usage.cpu_seconds for usage in usages))
     disk_bytes = sum(usage.disks[0].written_bytes + usage.disks[0].read_bytes for usage in usages)
     return Report(

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import ssl
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -177,7 +178,7 @@ def _address(text: str) -> Address:
     name, bare = parseaddr(text)
     try:
         address = Address(display_name=one_line(name), addr_spec=bare)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise InvalidAddress(f"not a mail address: {one_line(text)!r}: {error}") from error
     if not (address.username and address.domain and bare.isascii() and bare.isprintable()):
         raise InvalidAddress(f"not a mail address in plain ASCII: {one_line(text)!r}")

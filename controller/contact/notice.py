@@ -193,7 +193,7 @@ def _prose(text: str) -> str:
 def _environment(*, html: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("controller.contact"),
-        autoescape=html,
+        autoescape=html,  # noqa: S701 - text for plain mail must not be escaped
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+import msgspec
 from aiohttp import hdrs, web
 
-from controller.web import agents
+from controller.web import agents, openapi, operators
 from controller.web.auth import authorise
 from controller.web.errors import PAGE_HEADERS, Refused, explain_errors
 from controller.web.routes import Route
@@ -21,13 +22,15 @@ MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 30.0
 """A body that takes longer to arrive is given up: whoever sends it holds memory meanwhile."""
 
-ROUTES: tuple[Route, ...] = (*agents.ROUTES,)
+ROUTES: tuple[Route, ...] = (*agents.ROUTES, *operators.ROUTES, *openapi.ROUTES)
 
 
 def build_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:
     """The whole server but its sockets."""
+    routes = tuple(routes)
     app = web.Application(middlewares=[explain_errors], client_max_size=MAX_REPORT_BYTES)
     app[SERVICES] = services
+    app[openapi.DOCUMENT] = msgspec.json.encode(openapi.document(routes))
     for route in routes:
         handler = _guarded(route)
         app.router.add_route(route.method, route.path, handler)

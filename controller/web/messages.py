@@ -232,13 +232,12 @@ def case_line(case: Case, sentence: str) -> CaseLine:
     )
 
 
-def heaviest_share(view: TenantView) -> float:
-    """The tenant's largest use over its fair share, of all resources; 0 if it has no share."""
-    return max(
-        (
-            used / view.fair_share[resource]
-            for resource, used in view.used.items()
-            if view.fair_share.get(resource, 0) > 0
-        ),
-        default=0.0,
-    )
+def heaviest(view: TenantView) -> tuple[float, Resource | None]:
+    """The tenant's largest use over its fair share, and of which resource that is."""
+    heaviest_ratio: float = 0.0
+    heaviest_resource: Resource | None = None
+    for resource, used in view.used.items():
+        fair_share = view.fair_share.get(resource, 0.0)
+        if fair_share > 0 and used / fair_share > heaviest_ratio:
+            heaviest_ratio, heaviest_resource = used / fair_share, resource
+    return heaviest_ratio, heaviest_resource

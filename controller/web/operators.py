@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import heapq
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -39,9 +41,16 @@ from controller.web.messages import (
 from controller.web.query import read_query
 from controller.web.routes import Route
 from controller.web.services import SERVICES, Services
-from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, decode_with
+from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, MessageError, decode_with
 
 RequestType = TypeVar("RequestType")
+
+
+class OperatorStep(Protocol):
+    """A step of the desk that a person takes."""
+
+    def __call__(self, case_id: str, *, by: str, reason: str) -> Awaitable[Case]: ...
+
 
 _CASES_OF_TENANT = 100
 _reason_decoder = msgspec.json.Decoder(ReasonRequest)
@@ -76,8 +85,8 @@ async def list_tenants(request: web.Request) -> web.Response:
         if query.host in (None, view.host)
         for place in view.tenants
     )
-    heaviest_first = sorted(places, key=heaviest_ratio, reverse=True)
-    return _answer(TenantList(at=services.clock(), tenants=tuple(heaviest_first[: query.limit])))
+    first = heapq.nlargest(query.limit, places, key=lambda place: heaviest(place)[0])
+    return _answer(TenantList(at=services.clock(), tenants=tuple(first)))
 
 
 async def show_tenant(request: web.Request) -> web.Response:
@@ -114,23 +123,23 @@ async def show_case(request: web.Request) -> web.Response:
 
 
 async def approve_case(request: web.Request) -> web.Response:
-    """Order a limit by name, before the deadline or whatever the mode."""
-    return await _step(request, "approve")
+    """Order a limit by name, whether or not the deadline has passed."""
+    return await _step(request, request.app[SERVICES].desk.approve)
 
 
 async def dismiss_case(request: web.Request) -> web.Response:
     """Close a case, and open no other about the same for a while."""
-    return await _step(request, "dismiss")
+    return await _step(request, request.app[SERVICES].desk.dismiss)
 
 
 async def hold_case(request: web.Request) -> web.Response:
     """Let nothing happen to a case until an operator decides."""
-    return await _step(request, "hold")
+    return await _step(request, request.app[SERVICES].desk.hold)
 
 
 async def lift_case(request: web.Request) -> web.Response:
     """End a case's limit now."""
-    return await _step(request, "lift")
+    return await _step(request, request.app[SERVICES].desk.lift)
 
 
 async def show_pause(request: web.Request) -> web.Response:
@@ -157,29 +166,23 @@ async def make_enrolment_token(request: web.Request) -> web.Response:
     services, wanted = request.app[SERVICES], await _body(request, _enrolment_decoder)
     token = tokens.new_secret()
     expires_at = services.clock() + services.settings.enrolment_valid
-    async with services.database.write() as connection:
-        await tokens.add_enrolment_token(
-            connection, token=token, host=wanted.host, expires_at=expires_at
-        )
+    try:
+        async with services.database.write() as connection:
+            await tokens.add_enrolment_token(
+                connection, token=token, host=wanted.host, expires_at=expires_at
+            )
+    except ValueError as error:
+        raise MessageError(f"host: {error}") from error
     answer = EnrolmentTokenAnswer(host=wanted.host, token=token, expires_at=expires_at)
     response = _answer(answer)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-async def _step(request: web.Request, name: str) -> web.Response:
-    services, wanted = request.app[SERVICES], await _body(request, _reason_decoder)
-    desk = services.desk
-    take = {
-        "approve": desk.approve,
-        "dismiss": desk.dismiss,
-        "hold": desk.hold,
-        "lift": desk.lift,
-    }[name]
-    case = await take(
-        request.match_info["case"], by=request[CALLER].name, reason=wanted.reason.strip()
-    )
-    return await _case_answer(services, case)
+async def _step(request: web.Request, take: OperatorStep) -> web.Response:
+    wanted = await _body(request, _reason_decoder)
+    case = await take(request.match_info["case"], by=request[CALLER].name, reason=wanted.reason)
+    return await _case_answer(request.app[SERVICES], case)
 
 
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[RequestType]) -> RequestType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import KeysView
 
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.rtnl import RTMGRP_LINK
@@ -16,58 +16,50 @@ class Links:
 
     def __init__(self, rules: TenantRules) -> None:
         self._rules = rules
-        self._indices: set[int] = set()
+        self._outdated: set[int] = set()
         self.names: dict[int, str] = {}
         self.owners: dict[int, Owner] = {}
         self.watched = False
-        self.changes = 0
-        """How many link events came so far, for those who keep something made from names."""
 
-    def forget(self, index: int) -> None:
-        """The interface `index` came, went or changed: ask its name again."""
-        self.changes += 1
-        self.names.pop(index, None)
-
-    def update(self, indices: Iterable[int]) -> bool:
-        """Learn the names of all interfaces present. True when names or owners changed."""
-        present = set(indices)
-        before = self.names
-        if not self.watched:
-            self.names = {}
-        if present == self._indices and len(self.names) == len(present):
+    def update(self, indices: KeysView[int]) -> bool:
+        """Learn the names of all interfaces present. True when names changed."""
+        outdated = self._outdated if self.watched else self.names.keys()
+        if not outdated and indices == self.names.keys():
             return False
-        names = {index: self.names.get(index) or _name_of(index) for index in present}
-        self.names = {index: name for index, name in names.items() if name}
-        # An interface that went meanwhile has no name now and is asked for again.
-        self._indices = present
-        if self.names == before and self.watched:
+        names = {
+            index: self.names[index]
+            if index in self.names and index not in outdated
+            else _name_of(index)
+            for index in indices
+        }
+        self._outdated = {index for index, name in names.items() if not name}
+        if names == self.names:
             return False
-        owners = {
+        self.names = names
+        self.owners = {
             index: owner
-            for index, name in self.names.items()
+            for index, name in names.items()
             if (owner := self._rules.owner_of_interface(name)) is not None
         }
-        changed = owners != self.owners or self.names != before
-        self.owners = owners
-        return changed
+        return True
 
     async def watch(self) -> None:
         """Follow link events until cancelled. Raises what goes wrong; names are then asked anew
         every round, so that a dead watcher costs time and not correctness."""
         async with AsyncIPRoute() as route:
             await route.bind(RTMGRP_LINK)
-            self.names = {}
+            self._outdated.update(self.names)
             self.watched = True
             try:
-                async for message in route.get():
-                    index = message.get("index")
-                    if index:
-                        self.forget(index)
+                while True:  # One get() ends with the messages that are there.
+                    async for message in route.get():
+                        self._outdated.add(message["index"])
             finally:
                 self.watched = False
 
 
 def _name_of(index: int) -> str:
+    """The interface's name, or nothing when it went meanwhile: asked for again next time."""
     try:
         return socket.if_indextoname(index)
     except OSError:

@@ -44,7 +44,8 @@ _CREATE = _ORDER | NLM_F_CREATE | NLM_F_EXCL
 _REPLACE = _ORDER | NLM_F_CREATE | NLM_F_REPLACE
 _DUMP = NLM_F_REQUEST | NLM_F_DUMP
 _ALL_PROTOCOLS = 0x0300  # htons(ETH_P_ALL)
-_FILTER_PRIORITY = 1 << 16
+OUR_PRIORITY = 0xFA1E
+"""The priority (preference) that tells our filter from others'."""
 
 
 class _RawTc(tcmsg):  # type: ignore[misc]  # pyroute2 has no types
@@ -86,6 +87,11 @@ class Filter:
     handle: int
     info: int
     options: bytes
+
+    @property
+    def priority(self) -> int:
+        """Its preference: filters with a lower one are asked first."""
+        return self.info >> 16
 
 
 def qdiscs(index: int) -> list[Qdisc]:
@@ -173,7 +179,7 @@ def replace_filter(
         _REPLACE if handle else _CREATE,
         parent=parent,
         handle=handle,
-        info=_FILTER_PRIORITY | _ALL_PROTOCOLS,
+        info=OUR_PRIORITY << 16 | _ALL_PROTOCOLS,
         kind=kind,
         options=options,
     )

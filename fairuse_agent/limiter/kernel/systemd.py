@@ -107,12 +107,12 @@ def _property(unit: Any, section: str) -> Any:
 def _call(knob: Knob, ask: Callable[[Any], Any]) -> Any:
     """Speak to systemd. Raises Gone for a unit that is not loaded, KernelError for the rest."""
     systemd = importlib.import_module("pystemd.systemd1")
-    dbus_error = importlib.import_module("pystemd.dbusexc").DBusBaseError
+    errors = importlib.import_module("pystemd.dbusexc")
     try:
         return ask(systemd)
-    except dbus_error as error:
-        if "NoSuchUnit" in type(error).__name__ or "not loaded" in str(error):
-            raise Gone(f"{_name(knob)} is not loaded any more") from error
+    except errors.DBusNoSuchUnitError as error:
+        raise Gone(f"{_name(knob)} is not loaded any more") from error
+    except errors.DBusBaseError as error:
         raise KernelError(
             f"{_QUOTA} of {_name(knob)} over D-Bus: {error}: see `systemctl status {_name(knob)}`"
         ) from error

@@ -14,6 +14,7 @@ import importlib
 import socket
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from fairuse_agent.limiter.kernel import tcattr
 from fairuse_agent.limiter.kernel.knobs import (
@@ -26,6 +27,9 @@ from fairuse_agent.limiter.kernel.knobs import (
     Refused,
 )
 from fairuse_agent.limiter.kernel.probe import IngressWay
+
+if TYPE_CHECKING:
+    from fairuse_agent.limiter.kernel.netlink import Filter
 
 NET = Path("/sys/class/net")
 ROOT_HANDLE = 0xFA1E0000
@@ -118,7 +122,8 @@ class Shaper:
 class Ingress:
     """What happens to packets that the interface receives.
 
-    `qdisc` is none, ingress or somebody else's; `filter` is none, our own, or somebody else's;
+    `qdisc` is none, ingress or somebody else's; `filter` is what our own does (known by its
+    priority), none, or somebody else's where only others stand;
     with an IFB, `ifb` is its root ("none" without the IFB). The IFB's name comes from the
     interface's index, so that the journalled knob names it before it is made.
     """
@@ -152,8 +157,9 @@ class Ingress:
             "ifb": NONE if ifb is None else root_of(ifb),
         }
         if kinds:
-            told = [self._told(f.kind, f.options, ifb) for f in netlink.filters(knob.identity)]
-            fields["filter"] = NONE if not told else told[0] if len(told) == 1 else OTHER
+            found = netlink.filters(knob.identity)
+            ours = [f for f in found if f.priority == netlink.OUR_PRIORITY]
+            fields["filter"] = _told(ours[0], ifb) if ours else OTHER if found else NONE
         return fields
 
     def write(self, knob: Knob, fields: Fields) -> None:
@@ -190,34 +196,36 @@ class Ingress:
             rate = int(wanted.removeprefix("police "))
             burst = max(2 * MERGED_PACKET_BYTES, int(rate * POLICED_BURST_SECONDS))
             actions = tcattr.police(rate, min(burst, HIGHEST_BURST_BYTES), MERGED_PACKET_BYTES)
-        standing = netlink.filters(knob.identity)
+        ours = [f for f in netlink.filters(knob.identity) if f.priority == netlink.OUR_PRIORITY]
         kind = self._way.classifier
         options = tcattr.u32_all(actions) if kind == "u32" else tcattr.matchall(actions)
         netlink.replace_filter(
-            knob.identity, kind, standing[0].handle if standing else 0, options
+            knob.identity, kind, ours[0].handle if ours else 0, options
         )
 
     def _take_down(self, knob: Knob) -> None:
         """Only what is ours: with another's filter beside it, the ingress qdisc stays."""
         netlink = _netlink()
-        ifb = _ifb_index(knob)
-        left = 0
+        others = 0
         if any(q.handle == netlink.INGRESS_HANDLE for q in netlink.qdiscs(knob.identity)):
             for found in netlink.filters(knob.identity):
-                if self._told(found.kind, found.options, ifb) == OTHER:
-                    left += 1
-                else:
+                if found.priority == netlink.OUR_PRIORITY:
                     netlink.delete_filter(knob.identity, found)
-            if not left:
+                else:
+                    others += 1
+            if not others:
                 netlink.delete_ingress(knob.identity)
         self.clean_up(knob)
 
-    @staticmethod
-    def _told(kind: str, options: bytes, ifb: int | None) -> str:
-        does = tcattr.action_of(kind, options) if kind in ("u32", "matchall") else kind
-        if ifb is not None and does == f"redirect {ifb}":
-            return "redirect to our IFB"
-        return does if does.startswith("police ") else OTHER
+
+def _told(found: Filter, ifb: int | None) -> str:
+    """What our filter does; OTHER when somebody made it do something else."""
+    if found.kind not in ("u32", "matchall"):
+        return OTHER
+    does = tcattr.action_of(found.kind, found.options)
+    if ifb is not None and does == f"redirect {ifb}":
+        return "redirect to our IFB"
+    return does if does.startswith("police ") else OTHER
 
 
 def ifb_name(knob: Knob) -> str:

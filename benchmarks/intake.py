@@ -1,0 +1,257 @@
+"""How many reports a second a running controller acknowledges, durable and judged.
+
+The controller runs as it would (its own process, its own SQLite file) pinned to one core; the
+load comes from another core over keep-alive connections, of hosts that are enrolled. Some hosts
+are contended for long enough that cases open. Beside it, in the same run: a bare aiohttp server
+that reads the same bodies and answers, and each step of the work alone, in this process.
+
+    python -m benchmarks.intake [--seconds 10] [--connections 64] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from benchmarks.http_load import Load, run_load
+from benchmarks.intake_steps import StepTimes, time_steps
+from benchmarks.sample_reports import INTERVAL_SECONDS, Renumbered, sample_report
+from controller.storage import tokens
+from controller.storage.database import Database
+
+TENANTS = 50
+CONTENDED_SHARE = 0.05
+HOSTS_PER_SECOND_OF_RUN = 60
+"""So many that nobody's reports reach into the future before the run is over."""
+PAST_SECONDS = 1200.0
+REPORTS_PER_HOST = int((PAST_SECONDS + 240) / INTERVAL_SECONDS)
+AIM_PER_SECOND = 4000
+
+_BARE_SERVER = """
+import sys
+from aiohttp import web
+async def report(request):
+    await request.read()
+    return web.Response(body=b'{"spool":"benchmark","acknowledged_sequence":1}')
+app = web.Application(client_max_size=2**22)
+app.router.add_post("/agent/v1/reports", report)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    result = asyncio.run(measure(arguments.seconds, arguments.connections))
+    print(json.dumps(result) if arguments.json else as_text(result))
+
+
+async def measure(seconds: float, connections: int) -> dict[str, object]:
+    """Run everything once."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("needs two cores: one for the controller, one for the load")
+    server_core = cores[0]
+    os.sched_setaffinity(0, set(cores[1:]))
+    hosts = [f"host-{number:05d}" for number in range(int(HOSTS_PER_SECOND_OF_RUN * seconds))]
+    with tempfile.TemporaryDirectory(prefix="fairuse-intake-") as name:
+        directory = Path(name)
+        credentials = await _enrol(directory, hosts)
+        port = _free_port()
+        bare_requests = _Requests(hosts, credentials, connections)
+        with _server([sys.executable, "-c", _BARE_SERVER, str(port)], server_core, port):
+            bare = await run_load(port, seconds / 2, connections, bare_requests.of)
+        requests = _Requests(hosts, credentials, connections)
+        config = _write_config(directory, port)
+        command = [sys.executable, "-m", "controller.main", "run", "--config", str(config)]
+        with _server(command, server_core, port) as controller:
+            at_rest = controller.memory_info().rss
+            before = controller.cpu_times()
+            load = await run_load(port, seconds, connections, requests.of)
+            after = controller.cpu_times()
+            loaded = controller.memory_info().rss
+        stored = await _stored(directory)
+        cpu_seconds = after.user + after.system - before.user - before.system
+        os.sched_setaffinity(0, {server_core})
+        steps = await time_steps(directory, batch=connections)
+    return _result(load, bare, steps, cpu_seconds, at_rest, loaded, stored, len(hosts), connections)
+
+
+def _result(
+    load: Load,
+    bare: Load,
+    steps: StepTimes,
+    cpu_seconds: float,
+    at_rest: int,
+    loaded: int,
+    stored: tuple[int, int],
+    hosts: int,
+    connections: int,
+) -> dict[str, object]:
+    cpu_microseconds = cpu_seconds / load.answered * 1e6
+    inside = steps.decode + steps.rule + steps.commit
+    return {
+        "reports_per_second": round(load.per_second),
+        "aim_per_second": AIM_PER_SECOND,
+        "acknowledged": load.answered,
+        "stored": stored[0],
+        "cases_opened": stored[1],
+        "tenants_per_report": TENANTS,
+        "hosts": hosts,
+        "connections": connections,
+        "seconds": round(load.seconds, 2),
+        "latency_ms": {
+            "median": round(load.latency(0.5) * 1e3, 2),
+            "p99": round(load.latency(0.99) * 1e3, 2),
+        },
+        "controller_cpu_microseconds_per_report": {
+            "all": round(cpu_microseconds, 1),
+            "http": round(cpu_microseconds - inside, 1),
+            "decode": round(steps.decode, 1),
+            "window_and_rule": round(steps.rule, 1),
+            "commit": round(steps.commit, 1),
+        },
+        "bare_aiohttp_per_second": round(bare.per_second),
+        "ratio_to_bare": round(load.per_second / bare.per_second, 3),
+        "rss_at_rest_mb": round(at_rest / 1e6, 1),
+        "rss_after_load_mb": round(loaded / 1e6, 1),
+    }
+
+
+def as_text(result: dict[str, object]) -> str:
+    return "\n".join(f"{name:40} {value}" for name, value in result.items())
+
+
+class _Requests:
+    """Whole HTTP requests; each connection speaks for its own hosts, in turn."""
+
+    def __init__(self, hosts: list[str], credentials: dict[str, str], connections: int) -> None:
+        started_at = time.time() - PAST_SECONDS
+        self._series = [
+            (
+                _head(credentials[host]),
+                Renumbered(
+                    sample_report(
+                        host,
+                        tenants=TENANTS,
+                        contended=number % round(1 / CONTENDED_SHARE) == 0,
+                        started_at=started_at,
+                    )
+                ),
+            )
+            for number, host in enumerate(hosts)
+        ]
+        self._connections = connections
+
+    def of(self, connection: int) -> Iterator[bytes]:
+        mine = self._series[connection :: self._connections]
+        for _ in range(REPORTS_PER_HOST):
+            for head, series in mine:
+                body = series.next()
+                yield head % len(body) + body
+
+
+def _head(credential: str) -> bytes:
+    return (
+        "POST /agent/v1/reports HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {credential}\r\nContent-Type: application/msgpack\r\n"
+        "Content-Length: %d\r\n\r\n"
+    ).encode()
+
+
+async def _enrol(directory: Path, hosts: list[str]) -> dict[str, str]:
+    database = await Database.open(_database_url(directory))
+    credentials = {host: tokens.new_secret() for host in hosts}
+    async with database.write() as connection:
+        for host, credential in credentials.items():
+            token = tokens.new_secret()
+            await tokens.add_enrolment_token(connection, token=token, host=host, expires_at=2.0)
+            await tokens.enrol(connection, host=host, token=token, credential=credential, now=1.0)
+    await database.close()
+    return credentials
+
+
+async def _stored(directory: Path) -> tuple[int, int]:
+    """How many reports and cases the controller left behind."""
+    database = await Database.open(_database_url(directory))
+    async with database.read() as connection:
+        reports = (await connection.exec_driver_sql("SELECT count(*) FROM reports")).scalar_one()
+        cases = (await connection.exec_driver_sql("SELECT count(*) FROM cases")).scalar_one()
+    await database.close()
+    return reports, cases
+
+
+def _database_url(directory: Path) -> str:
+    return f"sqlite+aiosqlite:///{directory}/fairuse.db"
+
+
+def _write_config(directory: Path, port: int) -> Path:
+    (directory / "tenants.toml").touch()
+    config = directory / "controller.toml"
+    config.write_text(
+        f'[listen]\nport = {port}\n[storage]\ndatabase = "{_database_url(directory)}"\n'
+        f'[contact]\nlink_secret_file = "{directory}/link-secret"\n'
+        f'tenants_file = "{directory}/tenants.toml"\n'
+    )
+    return config
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _server(command: list[str], core: int, port: int) -> Iterator[psutil.Process]:
+    """A server process on one core, from when it listens until the block ends."""
+    log = tempfile.TemporaryFile()
+    process = subprocess.Popen(command, stderr=log, stdout=log)
+    try:
+        os.sched_setaffinity(process.pid, {core})
+        _wait_until_listening(process, port)
+        yield psutil.Process(process.pid)
+        if process.poll() is not None:
+            raise RuntimeError("the server ended during the run")
+    except BaseException:
+        log.seek(0)
+        sys.stderr.write(log.read().decode()[-4000:])
+        raise
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
+    import socket
+
+    for _ in range(200):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args} ended with status {process.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                time.sleep(0.5)  # so that "at rest" is after its start
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"{process.args} does not listen on port {port}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Turning knobs and putting them back, so that a kill between any two steps can be undone.
+
+Turn: read what stands, write it into the journal with what we are about to write, then write to
+the kernel. Put back: look whether what stands is ours, write what stood before, look again, then
+drop it from the journal. Each step may be the last one that a process takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from fairuse_agent.limiter.journal import Change, Journal, Ledger
+from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, Kernel, Knob, Refused
+from fairuse_protocol.limits import LimitOrder
+
+
+class TakenOver(Exception):
+    """Somebody else changed the knob since we wrote it: it is theirs now."""
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """How one knob was left: `restored` is False when it is not as it was before us."""
+
+    restored: bool
+    gone: bool = False
+    detail: str = ""
+
+
+class Changes:
+    """All that we have changed in the kernel, kept in step with the journal."""
+
+    def __init__(self, kernel: Kernel, journal: Journal, ledger: Ledger) -> None:
+        self._kernel = kernel
+        self._journal = journal
+        self.ledger = ledger
+
+    def of(self, order: str) -> list[Change]:
+        """What was changed for one order."""
+        return [change for change in self.ledger.changes.values() if change.order == order]
+
+    def save(self) -> None:
+        """Make the ledger durable."""
+        self._journal.save(self.ledger)
+
+    def turn(self, order: LimitOrder, knob: Knob, amounts: Amounts) -> None:
+        """Hold the knob to these amounts. Raises Gone, Refused, KernelError or TakenOver."""
+        standing = self.ledger.changes.get(knob)
+        if standing is not None and standing.order != order.order:
+            raise Refused(f"{knob.target}: order {standing.order} is still to be lifted there")
+        found = self._kernel.read(knob)
+        if standing is None:
+            wanted = self._kernel.fields(knob, amounts, found)
+            change = Change(
+                order=order.order,
+                tenant=order.tenant,
+                resource=order.resource,
+                knob=knob,
+                before=found,
+                ours=(wanted,),
+            )
+        else:
+            if not standing.recognises(found):
+                raise TakenOver(_not_ours(knob, found))
+            wanted = self._kernel.fields(knob, amounts, standing.before)
+            if found == wanted:
+                return
+            change = msgspec.structs.replace(standing, ours=(standing.ours[-1], wanted))
+        self.ledger.changes[knob] = change
+        self.save()
+        self._kernel.write(knob, wanted)
+        # On disk both states stay named until the next save, which does no harm.
+        self.ledger.changes[knob] = msgspec.structs.replace(change, ours=(wanted,))
+
+    def put_back(self, change: Change) -> PutBack:
+        """Restore the knob unless it is somebody else's by now. Raises KernelError; the journal
+        then still has it, for another try."""
+        try:
+            result = self._restore(change)
+        except Gone as error:
+            self._kernel.clean_up(change.knob)
+            result = PutBack(restored=True, gone=True, detail=str(error))
+        del self.ledger.changes[change.knob]
+        self.save()
+        return result
+
+    def _restore(self, change: Change) -> PutBack:
+        found = self._kernel.read(change.knob)
+        if not change.recognises(found):
+            return PutBack(restored=False, detail=_not_ours(change.knob, found))
+        if found != change.before:
+            self._kernel.write(change.knob, change.before)
+            found = self._kernel.read(change.knob)
+        if found != change.before:
+            return PutBack(
+                restored=False,
+                detail=f"{change.knob.target}: ours was removed, but {_words(found)} stands there"
+                f" now, where {_words(change.before)} stood before",
+            )
+        return PutBack(restored=True)
+
+
+def _not_ours(knob: Knob, found: Fields) -> str:
+    return (
+        f"{knob.target}: somebody else changed it meanwhile to {_words(found)}, which was left"
+        " as it is"
+    )
+
+
+def _words(fields: Fields) -> str:
+    return ", ".join(f"{name} {value}" for name, value in fields.items())

@@ -1,0 +1,47 @@
+"""What all tests share: where a needed thing is missing, the skip says what and why it matters.
+
+A skip's reason begins with "needs". With FAIRUSE_NO_NEEDLESS_SKIPS set (the continuous run), only
+what no install could provide may be skipped: a reason that begins with "this kernel lacks" or
+"this disk".
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_NOBODY_CAN_INSTALL = ("this kernel lacks", "this disk")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kernel tests change cgroups and interfaces, which is root's."""
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if item.get_closest_marker("kernel"):
+            item.add_marker(pytest.mark.skip(reason="needs root: it uses the real kernel"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips the continuous run does not accept."""
+    for reason in _needless(terminalreporter):
+        terminalreporter.write_line(f"needless skip: {reason}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A needless skip fails the run where everything was installed that can be."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.exitstatus == pytest.ExitCode.OK and reporter and _needless(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _needless(reporter: pytest.TerminalReporter) -> list[str]:
+    if not os.environ.get("FAIRUSE_NO_NEEDLESS_SKIPS"):
+        return []
+    reasons = []
+    for report in reporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else "no reason"
+        if not reason.removeprefix("Skipped: ").startswith(_NOBODY_CAN_INSTALL):
+            reasons.append(f"{report.nodeid}: {reason}")
+    return reasons
