@@ -180,7 +180,7 @@ def _address(text: str) -> Address:
         address = Address(display_name=one_line(name), addr_spec=bare)
     except (ValueError, IndexError, MessageError) as error:
         raise InvalidAddress(f"not a mail address: {one_line(text)!r}: {error}") from error
-    if not (address.username and address.domain and bare.isascii() and bare.isprintable()):
+    if not (address.username and address.domain and bare.isascii() and text.isprintable()):
         raise InvalidAddress(f"not a mail address in plain ASCII: {one_line(text)!r}")
     return address
 

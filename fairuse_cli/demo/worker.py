@@ -69,12 +69,19 @@ def fetch(stop: Stop, peer: str, bytes_per_second: float | None) -> None:
 
 
 def _connected(peer: str, port: int) -> socket.socket:
-    """Connect, with patience: the far end may still be starting."""
+    """Connect, with patience: the far end may still be starting.
+
+    Not by create_connection, which loads a codec: this user may not be able to read Python's
+    library any more.
+    """
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while True:
+        link = socket.socket()
+        link.settimeout(1.0)
         try:
-            link = socket.create_connection((peer, port), timeout=1)
+            link.connect((peer, port))
         except OSError:
+            link.close()
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.1)
