@@ -17,8 +17,8 @@ from fairuse_protocol.messages import Resource
 
 Point = tuple[float, float]
 
-WIDTH, HEIGHT = 640, 280
-PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 44.0, 624.0, 34.0, 212.0
+WIDTH, HEIGHT = 560, 272
+PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 42.0, 540.0, 32.0, 218.0
 _MOST_COLUMNS = 240
 """More than this many steps cannot be told apart at this width."""
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
@@ -171,7 +171,7 @@ def _bands(samples: Sequence[Sample], scale: _Scale) -> tuple[tuple[float, float
 
 
 def _time_ticks(scale: _Scale) -> tuple[Tick, ...]:
-    wanted = (scale.end - scale.start) / 6
+    wanted = (scale.end - scale.start) / 5
     step = next((step for step in _TIME_STEPS if step >= wanted), _TIME_STEPS[-1])
     first = math.ceil(scale.start / step) * step
     form = "%H:%M:%S" if step < 60 else "%H:%M" if step < 43200 else "%d %b"

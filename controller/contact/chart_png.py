@@ -20,16 +20,15 @@ from controller.contact.chart import (
 
 _SCALE = 2
 """Drawn at twice the shown size, for sharp text on dense screens."""
-_LEGEND_HEIGHT = 48
-_FONT_SIZE = 12
+_LEGEND_HEIGHT = 100
+_FONT_SIZE = 14
 
 # The page's light colours: a picture cannot follow the reader's theme, so it brings its own ground.
 _GROUND = "#ffffff"
 _TEXT = "#4b5563"
 _GRID = "#e5e7eb"
-_WAITED = "#fdecc8"
+_WAITED = "#fde5b0"
 _USAGE = "#1d4ed8"
-_AREA = "#bfd0f7"
 _SHARE = "#15803d"
 _CAPACITY = "#6b7280"
 
@@ -53,11 +52,12 @@ class _Brush:
     """Draws in the chart's own units."""
 
     def __init__(self, image: Image.Image) -> None:
-        self._draw = ImageDraw.Draw(image, "RGBA")
+        self._draw = ImageDraw.Draw(image)
         self._font = ImageFont.load_default(_FONT_SIZE * _SCALE)
 
-    def fill(self, points: Sequence[Point], color: str = _WAITED) -> None:
-        self._draw.polygon(_scaled(points), fill=color)
+    def fill(self, points: Sequence[Point]) -> None:
+        """An area in which others waited."""
+        self._draw.polygon(_scaled(points), fill=_WAITED)
 
     def line(self, points: Sequence[Point], color: str, width: float = 1.0) -> None:
         self._draw.line(_scaled(points), fill=color, width=round(width * _SCALE), joint="curve")
@@ -79,19 +79,16 @@ def _scaled(points: Sequence[Point]) -> list[Point]:
 
 
 def _draw_axes(brush: _Brush, chart: Chart) -> None:
-    brush.text((4, 12), chart.axis_title, "lm")
+    brush.text((2, 12), chart.axis_title, "lm")
     for tick in chart.y_ticks:
         brush.line([(PLOT_LEFT, tick.at), (PLOT_RIGHT, tick.at)], _GRID)
         brush.text((PLOT_LEFT - 8, tick.at), tick.label, "rm")
     for tick in chart.x_ticks:
         brush.text((tick.at, PLOT_BOTTOM + 16), tick.label, "mm")
-    brush.text((PLOT_RIGHT, PLOT_BOTTOM + 34), "time, UTC", "rm")
+    brush.text((PLOT_RIGHT, PLOT_BOTTOM + 38), "time, UTC", "rm")
 
 
 def _draw_lines(brush: _Brush, chart: Chart) -> None:
-    for run in chart.usage:
-        closed = [(run[0][0], PLOT_BOTTOM), *run, (run[-1][0], PLOT_BOTTOM)]
-        brush.fill(closed, _AREA + "99")
     level = chart.capacity_y
     brush.dashes((PLOT_LEFT, level), (PLOT_RIGHT, level), _CAPACITY, 1.5)
     for run in chart.usage:
@@ -101,19 +98,20 @@ def _draw_lines(brush: _Brush, chart: Chart) -> None:
 
 
 def _draw_legend(brush: _Brush, chart: Chart) -> None:
-    top, middle, right = HEIGHT - 6, 9, WIDTH / 2
-    for column, row, color, label in (
-        (PLOT_LEFT, 0, _USAGE, chart.usage_label),
-        (right, 0, _SHARE, chart.fair_share_label),
-        (PLOT_LEFT, 1, _CAPACITY, chart.capacity_label),
-        (right, 1, _WAITED, chart.waited_label),
+    left, right = PLOT_LEFT, PLOT_LEFT + 22
+    for row, (color, label) in enumerate(
+        (
+            (_USAGE, chart.usage_label),
+            (_SHARE, chart.fair_share_label),
+            (_CAPACITY, chart.capacity_label),
+            (_WAITED, chart.waited_label),
+        )
     ):
-        y = top + row * 22 + middle
+        y = HEIGHT + 10 + row * 23
         if color == _WAITED:
-            box = [(column, y - 6), (column + 18, y - 6), (column + 18, y + 6), (column, y + 6)]
-            brush.fill(box)
+            brush.fill([(left, y - 7), (right, y - 7), (right, y + 7), (left, y + 7)])
         elif color == _CAPACITY:
-            brush.dashes((column, y), (column + 18, y), color, 2)
+            brush.dashes((left, y), (right, y), color, 2)
         else:
-            brush.line([(column, y), (column + 18, y)], color, 3)
-        brush.text((column + 26, y), label, "lm")
+            brush.line([(left, y), (right, y)], color, 3)
+        brush.text((right + 10, y), label, "lm")

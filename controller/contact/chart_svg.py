@@ -56,18 +56,15 @@ def _axes(chart: Chart) -> Iterator[str]:
     for tick in chart.x_ticks:
         yield (
             f'<text class="chart-tick" text-anchor="middle" x="{tick.at}" '
-            f'y="{PLOT_BOTTOM + 20}">{escape(tick.label)}</text>'
+            f'y="{PLOT_BOTTOM + 22}">{escape(tick.label)}</text>'
         )
     yield (
         f'<text class="chart-tick" text-anchor="end" x="{PLOT_RIGHT}" '
-        f'y="{PLOT_BOTTOM + 38}">time, UTC</text>'
+        f'y="{PLOT_BOTTOM + 44}">time, UTC</text>'
     )
 
 
 def _lines(chart: Chart) -> Iterator[str]:
-    for run in chart.usage:
-        closed = ((run[0][0], PLOT_BOTTOM), *run, (run[-1][0], PLOT_BOTTOM))
-        yield f'<polygon class="chart-area" points="{_points(closed)}"/>'
     yield (
         f'<line class="chart-capacity" x1="{PLOT_LEFT}" x2="{PLOT_RIGHT}" '
         f'y1="{chart.capacity_y}" y2="{chart.capacity_y}"/>'

@@ -133,12 +133,14 @@ class Dispatcher:
         async with self._passing:
             async with self._database.read() as connection:
                 rows = await notices.due(connection, now, _AT_A_TIME)
-            done = await asyncio.gather(
-                *(self._send(row, now) for row in rows), return_exceptions=True
-            )
-        for row, outcome in zip(rows, done, strict=True):
-            if isinstance(outcome, Exception):
-                _log.error("notice %s could not be settled", row.id, exc_info=outcome)
+            await asyncio.gather(*(self._settle(row, now) for row in rows))
+
+    async def _settle(self, row: NoticeRow, now: float) -> None:
+        """One notice; it stays due when this fails, and does not hold up the others."""
+        try:
+            await self._send(row, now)
+        except Exception:  # noqa: BLE001 - as the docstring says
+            _log.exception("notice %s could not be settled", row.id)
 
     async def _send(self, row: NoticeRow, now: float) -> None:
         async with self._slots:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -14,7 +13,7 @@ from aiohttp import web
 from controller.web.errors import ErrorAnswer
 from controller.web.query import parameter_schemas
 from controller.web.routes import Role, Route
-from fairuse_protocol.messages import JSON_CONTENT_TYPE
+from fairuse_protocol.messages import JSON_CONTENT_TYPE, PROTOCOL_VERSION
 
 DOCUMENT: web.AppKey[bytes] = web.AppKey("openapi", bytes)
 """The finished document as JSON; the application sets it from its routes."""
@@ -71,7 +70,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Fairuse controller",
-            "version": version("fairuse"),
+            "version": str(PROTOCOL_VERSION),
             "description": "Times are seconds since the epoch, UTC. Every error is JSON that says "
             "what was expected, what was found and what to do.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

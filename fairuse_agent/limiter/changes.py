@@ -89,6 +89,7 @@ class Changes:
     def _restore(self, change: Change) -> PutBack:
         found = self._kernel.read(change.knob)
         if not change.recognises(found):
+            self._kernel.clean_up(change.knob)
             return PutBack(restored=False, detail=_not_ours(change.knob, found))
         if found != change.before:
             self._kernel.write(change.knob, change.before)

@@ -28,7 +28,7 @@ def divide(total: float, use: Mapping[Key, float]) -> dict[Key, float]:
         return {}
     equal, used = 1 / len(use), sum(use.values())
     if used <= 0:
-        return {key: total * equal for key in use}
+        return dict.fromkeys(use, total * equal)
     return {
         key: total * (KEPT_BACK * equal + (1 - KEPT_BACK) * value / used)
         for key, value in use.items()

@@ -7,22 +7,20 @@ and `state` on request, and `tick` whenever `next_due` has come, all from one th
 from __future__ import annotations
 
 import logging
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
 from fairuse_agent.limiter import division, guard, leases
-from fairuse_agent.limiter.applying import Standing, StandingLimits
 from fairuse_agent.limiter.changes import Changes
 from fairuse_agent.limiter.guard import Refusal
 from fairuse_agent.limiter.journal import Journal
-from fairuse_agent.limiter.kernel.knobs import Gone, Kernel, KernelError, Knob, Refused
+from fairuse_agent.limiter.kernel.knobs import Kernel, Knob, Refused
 from fairuse_agent.limiter.leases import Clock
 from fairuse_agent.limiter.settings import LimiterSettings
+from fairuse_agent.limiter.standing import StandingLimits
 from fairuse_protocol.limits import (
     HeldLimit,
-    LiftedLimit,
     LiftReason,
     LimiterState,
     LimitOrder,
@@ -30,28 +28,288 @@ from fairuse_protocol.limits import (
     SetLimits,
     TenantPlace,
 )
-from fairuse_protocol.messages import Allowance
+from fairuse_protocol.messages import Allowance, Resource
 
 log = logging.getLogger(__name__)
 
-LIFTED_REMEMBERED = 100
 RETRY_SECONDS = 1.0
 """How soon a lift that the kernel did not take is tried again."""
 
 
 @dataclass
 class Proof:
-    """A tenant's use while the limiter looks for itself whether it is over its fair share."""
+    """A tenant's counters since when the limiter looks itself whether it is over its share."""
 
     order: LimitOrder
-    request: SetLimits
+    least: dict[str, float]
+    share: dict[str, float]
     counters: dict[Knob, dict[str, float]]
     started_at: float
 
 
-@dataclass
-class _Request:
-    """What the last SetLimits said, and what of it was refused."""
+class Keeper:
+    """The state of one limiter. The journal has to be locked by this process."""
 
-    present: list[TenantPlace] = field(default_factory=list)
-    refused: dict[str, RefusedLimit] = field(default_factory=dict)
+    def __init__(
+        self,
+        settings: LimiterSettings,
+        kernel: Kernel,
+        journal: Journal,
+        clock: Clock,
+        boot_id: str,
+    ) -> None:
+        self._settings = settings
+        self._kernel = kernel
+        self._clock = clock
+        self._boot_id = boot_id
+        ledger, self.damage = journal.load()
+        self._rebooted = bool(ledger.boot_id) and ledger.boot_id != boot_id
+        self._changes = Changes(kernel, journal, ledger)
+        self._limits = StandingLimits(kernel, self._changes, clock)
+        self._proofs: dict[str, Proof] = {}
+        self._refused: dict[str, RefusedLimit] = {}
+        self._unproven: dict[str, RefusedLimit] = {}
+        self._heard_at = clock.boottime()
+
+    def start(self, reason: LiftReason) -> None:
+        """Lift whatever an earlier process left (promise 2). After a reboot the kernel has
+        forgotten it already, and only the journal is cleared."""
+        if self.damage:
+            log.error("%s", self.damage)
+        ledger = self._changes.ledger
+        if self._rebooted:
+            self._convert_leases()
+        left = list(dict.fromkeys(change.order for change in ledger.changes.values()))
+        ledger.boot_id = self._boot_id
+        detail = "the host was rebooted, which took the limit with it" if self._rebooted else ""
+        for order in left:
+            self._limits.lift(order, reason, detail)
+        self._changes.save()
+
+    def set_limits(self, request: SetLimits) -> LimiterState:
+        """Reach the state that the request names, as far as the promises allow."""
+        now = self._clock.boottime()
+        heard_at = now - max(0.0, request.controller_heard_seconds_ago)
+        self._heard_at = max(self._heard_at, heard_at)
+        self._forget(now)
+        self._withdraw_all_but({order.order for order in request.orders})
+        self.tick()
+        # What the last measurement said stands until the one that begins now says otherwise.
+        self._refused = dict(self._unproven)
+        present = guard.owned_once(request.places) if request.orders else []
+        present = [place for place in present if self._kernel.exists(place)]
+        known = {*self._limits.held, *self._proofs}
+        taken: set[str | tuple[str, Resource]] = set()
+        for order in sorted(request.orders, key=lambda order: order.order not in known):
+            names: set[str | tuple[str, Resource]] = {
+                order.order,
+                (order.tenant, order.resource),
+            }
+            if names & taken:
+                reason = "an earlier order of this request has its name, or tenant and resource"
+                self._refuse(order, Refusal(None, reason))
+                continue
+            taken |= names
+            self._take(order, request, present)
+        self._changes.save()
+        return self.state()
+
+    def lift_all(self, reason: LiftReason, detail: str = "") -> LimiterState:
+        """Lift everything and start nothing."""
+        self._proofs.clear()
+        for order in list(self._limits.held):
+            self._limits.lift(order, reason, detail)
+        self._limits.retry()
+        return self.state()
+
+    def tick(self) -> None:
+        """Do what is due: ends of leases, the controller's silence, proofs, failed lifts."""
+        now = self._clock.boottime()
+        self._limits.retry()
+        for order in list(self._limits.held):
+            if order in self._limits.stuck:
+                continue
+            reason = self._ending(order, now)
+            if reason is not None:
+                self._limits.lift(order, reason)
+        for order, proof in list(self._proofs.items()):
+            if self._ending(order, now) is not None:
+                del self._proofs[order]
+            elif proof.started_at + self._settings.proof <= now:
+                del self._proofs[order]
+                self._prove(proof, now)
+
+    def next_due(self) -> float | None:
+        """When `tick` has to be called next (CLOCK_BOOTTIME), None while nothing is held."""
+        due = [proof.started_at + self._settings.proof for proof in self._proofs.values()]
+        due += [self._lease_of(order).ends_at for order in self._limits.held]
+        if self._limits.held or self._proofs:
+            due.append(self._heard_at + self._settings.max_silence)
+        if self._limits.stuck:
+            due.append(self._clock.boottime() + RETRY_SECONDS)
+        return min(due, default=None)
+
+    def left_over(self) -> list[str]:
+        """The targets that are still changed: what a stop or `lift-all` did not manage."""
+        return [change.knob.target for change in self._changes.ledger.changes.values()]
+
+    def state(self) -> LimiterState:
+        """What is held, refused and lifted of late."""
+        now = self._clock.boottime()
+        held = [
+            HeldLimit(
+                order=order,
+                tenant=standing.order.tenant,
+                resource=standing.order.resource,
+                allowance=standing.order.allowance,
+                remaining_seconds=leases.remaining(self._lease_of(order), now=now),
+                way=self._kernel.way(next(iter(standing.parts))),
+                targets=tuple(dict.fromkeys(knob.target for knob in standing.parts)),
+            )
+            for order, standing in self._limits.held.items()
+            if standing.parts
+        ]
+        return LimiterState(
+            held=tuple(held),
+            refused=tuple(self._refused.values()),
+            lifted=tuple(self._limits.lifted),
+            ways=self._kernel.ways(),
+        )
+
+    def _withdraw_all_but(self, named: set[str]) -> None:
+        for unnamed in self._proofs.keys() - named:
+            del self._proofs[unnamed]
+        for unnamed in self._unproven.keys() - named:
+            del self._unproven[unnamed]
+        for standing in self._limits.held.keys() - named:
+            self._limits.lift(standing, "withdrawn")
+
+    def _take(self, order: LimitOrder, request: SetLimits, present: list[TenantPlace]) -> None:
+        """One order of a request: refuse it, bring it up to date, or begin to prove it."""
+        now = self._clock.boottime()
+        lease = leases.seen(
+            self._changes.ledger.leases.get(order.order),
+            order.order,
+            order.remaining_seconds,
+            max_lease=self._settings.max_lease,
+            now=now,
+            epoch=self._clock.epoch(),
+        )
+        self._changes.ledger.leases[order.order] = lease
+        barred = leases.barred(lease, now=now)
+        if barred is None and now - self._heard_at > self._settings.max_silence:
+            barred = f"the controller was not heard of for {now - self._heard_at:.0f} s"
+        if barred is not None:
+            self._refuse(order, Refusal(2, barred))
+            return
+        try:
+            self._consider(order, request, present)
+        except Refused as error:
+            self._refuse(order, Refusal(error.promise, str(error)))
+
+    def _consider(self, order: LimitOrder, request: SetLimits, present: list[TenantPlace]) -> None:
+        capacity = self._kernel.capacity(order.resource) or _told_capacity(request, order.resource)
+        own_share = guard.fair_share(order.tenant, present, capacity, order.resource)
+        least = guard.floor(order, own_share, self._settings.floors)
+        place = next((place for place in present if place.tenant == order.tenant), None)
+        knobs = (
+            self._kernel.knobs(order.resource, place, request.disks) if place is not None else []
+        )
+        if order.order in self._limits.held:
+            self._note(order, self._limits.alter(_eased(order, least), knobs))
+            return
+        refusal = guard.judge_allowance(order, least)
+        if refusal is None and order.order not in self._proofs:
+            refusal = guard.judge_count(
+                len(self._limits.held) + len(self._proofs), self._settings.max_limits
+            )
+        if refusal is None and not knobs:
+            what = "cgroup" if order.resource in ("cpu", "disk") else "interface"
+            refusal = Refusal(None, f"no {what} of tenant {order.tenant} is in the kernel now")
+        if refusal is not None:
+            self._proofs.pop(order.order, None)
+            self._refuse(order, refusal)
+            return
+        shared = {*own_share, *guard.figures(order.fair_share, order.resource)} or set(least)
+        share = {unit: least[unit] for unit in shared}
+        under_way = self._proofs.get(order.order)
+        if under_way is not None and under_way.counters.keys() == set(knobs):
+            under_way.order, under_way.least, under_way.share = order, least, share
+            return
+        self._proofs[order.order] = Proof(
+            order, least, share, self._limits.measure(knobs), self._clock.boottime()
+        )
+
+    def _prove(self, proof: Proof, now: float) -> None:
+        """The measuring time is over: put the limit up, or say why not."""
+        order = proof.order
+        try:
+            counters = self._limits.measure(list(proof.counters))
+        except Refused as error:
+            self._refuse(order, Refusal(error.promise, str(error)))
+            return
+        use = division.rates(proof.counters, counters, now - proof.started_at)
+        refusal = guard.judge_use(order.resource, division.used_together(use), proof.share)
+        if refusal is None:
+            refusal = self._limits.put_up(order, counters, use)
+        self._unproven.pop(order.order, None)
+        self._note(order, refusal)
+        if refusal is not None:
+            self._unproven[order.order] = self._refused[order.order]
+
+    def _note(self, order: LimitOrder, refusal: Refusal | None) -> None:
+        if refusal is None:
+            self._refused.pop(order.order, None)
+        else:
+            self._refuse(order, refusal)
+
+    def _refuse(self, order: LimitOrder, refusal: Refusal) -> None:
+        told = RefusedLimit(
+            order=order.order,
+            tenant=order.tenant,
+            resource=order.resource,
+            promise=refusal.promise,
+            reason=refusal.reason,
+        )
+        self._refused[order.order] = told
+        promise = f" (promise {told.promise})" if told.promise else ""
+        log.info("refused%s: order %s: %s", promise, told.order, told.reason)
+
+    def _ending(self, order: str, now: float) -> LiftReason | None:
+        return leases.ending(
+            self._lease_of(order),
+            heard_at=self._heard_at,
+            max_silence=self._settings.max_silence,
+            now=now,
+        )
+
+    def _lease_of(self, order: str) -> leases.Lease:
+        return self._changes.ledger.leases[order]
+
+    def _forget(self, now: float) -> None:
+        known = self._changes.ledger.leases
+        for order in [name for name, lease in known.items() if leases.forgettable(lease, now=now)]:
+            del known[order]
+
+    def _convert_leases(self) -> None:
+        now, epoch = self._clock.boottime(), self._clock.epoch()
+        known = self._changes.ledger.leases
+        for order, lease in known.items():
+            known[order] = leases.after_boot(
+                lease, max_lease=self._settings.max_lease, now=now, epoch=epoch
+            )
+
+
+def _told_capacity(request: SetLimits, resource: Resource) -> Allowance | None:
+    if resource == "disk":
+        return request.capacity_disk
+    return request.capacity_net_in if resource == "net-in" else request.capacity_net_out
+
+
+def _eased(order: LimitOrder, least: dict[str, float]) -> LimitOrder:
+    """A standing limit that the fair share has grown past is held to the fair share instead."""
+    allowance = order.allowance
+    for unit, value in guard.figures(allowance, order.resource).items():
+        if value < least[unit] * (1 - guard.ROUNDING):
+            allowance = msgspec.structs.replace(allowance, **{unit: least[unit]})
+    return msgspec.structs.replace(order, allowance=allowance)

@@ -8,6 +8,7 @@ to the same end.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -41,6 +42,11 @@ class Clock:
     def epoch(self) -> float:
         """Seconds since 1970, UTC."""
         return time.time()
+
+
+def boot_id() -> str:
+    """What tells this boot of the host from others."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def seen(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from os import pread
 from pathlib import Path
 
 from fairuse_agent.sampling import parse
+from fairuse_agent.sampling.counters import Counters
 from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.parse import DiskCounters
 
@@ -27,17 +27,6 @@ _ABSENT = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOTDIR)
 
 class CgroupGoneError(Exception):
     """The cgroup that these descriptors belong to was removed."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """Totals since the cgroup was made, in microseconds. None: not measured."""
-
-    cpu: int | None = None
-    throttled: int | None = None
-    cpu_waiting: int | None = None
-    io_waiting: int | None = None
-    disks: dict[bytes, DiskCounters] | None = None
 
 
 class CgroupFiles:

@@ -23,31 +23,33 @@ class RunDelay:
         self._proc = str(proc_root)
         self._root = str(root)
         self._before: dict[str, dict[str, int]] = {}
+        self._totals: dict[str, int] = {}
 
     def available(self) -> bool:
         """Does this kernel keep run delays at all?"""
         return _delay_of(f"{self._proc}/self/schedstat") is not None
 
-    def waited_microseconds(self, path: str) -> int | None:
-        """The longest that one task of the cgroup `path` waited since this was last asked.
-
-        None the first time, and when the cgroup cannot be read.
-        """
+    def total_microseconds(self, path: str) -> int | None:
+        """A counter: grows in each call by the longest that one task of the cgroup `path` waited
+        since the last one. None when the cgroup cannot be read."""
         try:
             now = self._delays(path)
         except OSError:
-            self._before.pop(path, None)
+            self.forget(path)
             return None
         before = self._before.get(path)
         self._before[path] = now
         if before is None:
-            return None
-        waited = (increase(before.get(task, 0), delay) for task, delay in now.items())
-        return max(waited, default=0) // 1000
+            self._totals[path] = 0
+        else:
+            waited = (increase(before.get(task, 0), delay) for task, delay in now.items())
+            self._totals[path] += max(waited, default=0) // 1000
+        return self._totals[path]
 
     def forget(self, path: str) -> None:
         """The cgroup is gone."""
         self._before.pop(path, None)
+        self._totals.pop(path, None)
 
     def _delays(self, path: str) -> dict[str, int]:
         delays: dict[str, int] = {}

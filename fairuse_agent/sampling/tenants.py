@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fairuse_agent.sampling.cgroup import CgroupFiles, CgroupGoneError, Counters
+from fairuse_agent.sampling.cgroup import CgroupFiles, CgroupGoneError
+from fairuse_agent.sampling.counters import JUST_MADE, Counters, gained, together
 from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.netlink import LinkCounters
 from fairuse_agent.sampling.parse import DiskCounters, increase
 from fairuse_agent.sampling.rundelay import RunDelay
 from fairuse_agent.tenancy.rules import Owner
+from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.reports import DiskUsage, TenantUsage
 
 _NO_LINK: LinkCounters = (0, 0, 0, 0, 0, 0, 0, 0)
-_NO_DISK: DiskCounters = (0, 0, 0, 0)
-
-
-def _just_made() -> Counters:
-    """What a cgroup's counters were before the interval in which it was made."""
-    return Counters(0, 0, 0, 0, {})
+_NOTHING = Counters()
+_NO_DISKS: tuple[DiskUsage, ...] = ()
 
 
 @dataclass(slots=True)
@@ -43,34 +41,43 @@ class Tenants:
     """All tenants present, and the open files of their cgroups."""
 
     def __init__(self, hierarchies: Hierarchies, *, psi: bool, run_delay: RunDelay | None) -> None:
+        """`run_delay` stands in for CPU pressure where the kernel has no PSI."""
         self._hierarchies = hierarchies
         self._psi = psi
         self._run_delay = run_delay
         self._watched: dict[str, WatchedCgroup] = {}
         self._by_name: dict[str, Tenant] = {}
 
-    def arrange(self, cgroups: Mapping[str, Owner], links: Mapping[int, Owner]) -> None:
-        """These are the tenants' cgroups and interfaces now. New cgroups count from zero."""
+    def arrange(
+        self, cgroups: Mapping[str, Owner], links: Mapping[int, Owner], *, first: bool
+    ) -> None:
+        """These are the tenants' cgroups and interfaces now.
+
+        What is new was made since the last round, so all of its use counts; but for the `first`
+        time, when what was there before is unknown.
+        """
         for path in [path for path in self._watched if path not in cgroups]:
             self._forget(path)
-        for path in cgroups:
-            if path not in self._watched:
-                self._open(path)
         by_name: dict[str, Tenant] = {}
         for path, owner in cgroups.items():
-            if path in self._watched:
-                _tenant(by_name, owner).cgroups.append(self._watched[path])
+            watched = self._watched.get(path) or self._open(path, None if first else JUST_MADE)
+            if watched is not None:
+                _tenant(by_name, owner).cgroups.append(watched)
         for index, owner in links.items():
             _tenant(by_name, owner).links.append(index)
         self._by_name = by_name
 
-    def baseline(self, *, disks: bool) -> None:
-        """Read every cgroup once, so that only what comes after counts."""
-        for watched in list(self._watched.values()):
-            watched.before = None
-            self._read(watched, disks=disks)
-            if self._run_delay is not None:
-                self._run_delay.waited_microseconds(watched.files.path)
+    def places(self, link_names: Mapping[int, str]) -> tuple[TenantPlace, ...]:
+        """Where every tenant lives in the kernel now."""
+        return tuple(
+            TenantPlace(
+                tenant=tenant.owner.tenant,
+                weight=tenant.owner.weight,
+                cgroups=tuple(watched.files.path for watched in tenant.cgroups),
+                interfaces=tuple(link_names[index] for index in tenant.links),
+            )
+            for tenant in self._by_name.values()
+        )
 
     def open_missing(self) -> None:
         """Try again all files that were absent."""
@@ -79,7 +86,7 @@ class Tenants:
 
     def troubles(self) -> list[str]:
         """What should have been readable and was not."""
-        return [cgroup.files.trouble for cgroup in self._watched.values() if cgroup.files.trouble]
+        return [watched.files.trouble for watched in self._watched.values() if watched.files.trouble]
 
     def close(self) -> None:
         """Let go of all descriptors."""
@@ -94,41 +101,98 @@ class Tenants:
         links_now: Mapping[int, LinkCounters],
         disk_names: Mapping[bytes, str],
         *,
-        disks: bool,
+        disks_counted: bool,
     ) -> tuple[TenantUsage, ...]:
-        """Everybody's use since the last round. `disks` False: their counters do not count."""
-        return tuple(
-            self._usage_of(tenant, seconds, links_before, links_now, disk_names, disks)
-            for tenant in self._by_name.values()
-        )
+        """Everybody's use since the last round, which took `seconds`."""
+        usages = []
+        for tenant in self._by_name.values():
+            total = _NOTHING
+            for watched in tenant.cgroups:
+                more = self._gained(watched, disks_counted=disks_counted)
+                total = more if total is _NOTHING else together(total, more)
+            in_packets = out_packets = in_bytes = out_bytes = 0
+            for index in tenant.links:
+                now = links_now.get(index)
+                if now is None:
+                    continue
+                before = links_before.get(index, _NO_LINK)
+                # What the host's end receives is what the tenant sent.
+                out_packets += increase(before[0], now[0])
+                in_packets += increase(before[1], now[1])
+                out_bytes += increase(before[2], now[2])
+                in_bytes += increase(before[3], now[3])
+            usages.append(
+                TenantUsage(
+                    tenant=tenant.owner.tenant,
+                    weight=tenant.owner.weight,
+                    cpu_seconds=(total.cpu or 0) / 1e6,
+                    cpu_throttled_seconds=(total.throttled or 0) / 1e6,
+                    cpu_waiting_seconds=waiting_seconds(total.cpu_waiting, seconds),
+                    io_waiting_seconds=waiting_seconds(total.io_waiting, seconds),
+                    disks=_disk_usages(total.disks, disk_names) if total.disks else _NO_DISKS,
+                    net_in_bytes=in_bytes,
+                    net_in_packets=in_packets,
+                    net_out_bytes=out_bytes,
+                    net_out_packets=out_packets,
+                )
+            )
+        return tuple(usages)
 
-    def _usage_of(
-        self,
-        tenant: Tenant,
-        seconds: float,
-        links_before: Mapping[int, LinkCounters],
-        links_now: Mapping[int, LinkCounters],
-        disk_names: Mapping[bytes, str],
-        with_disks: bool,
-    ) -> TenantUsage:
-        cpu = throttled = 0
-        cpu_waiting = io_waiting = -1
-        moved: dict[bytes, DiskCounters] | None = None
-        for watched in tenant.cgroups:
-            before = watched.before
-            now = self._read(watched, disks=with_disks)
-            if now is None:
-                continue
-            if before is None or watched.before is not now:
-                before = Counters()
-            if now.cpu is not None and before.cpu is not None:
-                cpu += increase(before.cpu, now.cpu)
-        raise NotImplementedError
+    def _gained(self, watched: WatchedCgroup, *, disks_counted: bool) -> Counters:
+        """One cgroup's use since the last round; a removed one's last interval is lost."""
+        try:
+            now = watched.files.read(disks=disks_counted)
+        except CgroupGoneError:
+            return self._remade(watched, disks_counted=disks_counted)
+        if self._run_delay is not None:
+            now.cpu_waiting = self._run_delay.total_microseconds(watched.files.path)
+        before, watched.before = watched.before, now
+        return _NOTHING if before is None else gained(before, now)
+
+    def _remade(self, watched: WatchedCgroup, *, disks_counted: bool) -> Counters:
+        """The cgroup was removed; if another of its name stands there, that is a new one."""
+        watched.files.close()
+        watched.before = None
+        try:
+            watched.files = CgroupFiles(watched.files.path, self._hierarchies, psi=self._psi)
+            watched.before = watched.files.read(disks=disks_counted)
+        except CgroupGoneError:
+            return _NOTHING
+        return gained(JUST_MADE, watched.before)
+
+    def _open(self, path: str, before: Counters | None) -> WatchedCgroup | None:
+        try:
+            files = CgroupFiles(path, self._hierarchies, psi=self._psi)
+        except CgroupGoneError:
+            return None
+        self._watched[path] = WatchedCgroup(files, before)
+        return self._watched[path]
 
     def _forget(self, path: str) -> None:
         self._watched.pop(path).files.close()
         if self._run_delay is not None:
             self._run_delay.forget(path)
+
+
+def waiting_seconds(microseconds: int | None, seconds: float) -> float | None:
+    """Waiting as a part of the interval: reading takes a moment, so it could seem longer."""
+    return None if microseconds is None else min(microseconds / 1e6, seconds)
+
+
+def _disk_usages(
+    moved: Mapping[bytes, DiskCounters], names: Mapping[bytes, str]
+) -> tuple[DiskUsage, ...]:
+    return tuple(
+        DiskUsage(
+            device=names[device],
+            read_bytes=counters[0],
+            written_bytes=counters[1],
+            reads=counters[2],
+            writes=counters[3],
+        )
+        for device, counters in moved.items()
+        if device in names
+    )
 
 
 def _tenant(by_name: dict[str, Tenant], owner: Owner) -> Tenant:

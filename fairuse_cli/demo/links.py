@@ -6,6 +6,7 @@ tenants and the far end have addresses of RFC 2544's test range, inside their na
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from pyroute2 import IPRoute, netns
@@ -37,6 +38,14 @@ def namespace_file(name: str) -> str:
 def interface(tenant: str) -> str:
     """The host's end of a tenant's link."""
     return f"{_PREFIX}{tenant}"
+
+
+def ifb(tenant: str) -> str:
+    """What the limiter calls the IFB that it makes for a tenant's link, while that exists."""
+    try:
+        return f"{_PREFIX}{socket.if_nametoindex(interface(tenant)):x}"
+    except OSError:
+        return ""
 
 
 def addresses(tenants: tuple[str, ...]) -> dict[str, str]:
@@ -106,8 +115,10 @@ def _index(netlink: IPRoute, name: str) -> int:
 
 def remove(tenants: tuple[str, ...]) -> None:
     """Remove every link and namespace of the demo that is there."""
+    # An IFB goes while its name can still be told from its link.
+    named = (*map(ifb, tenants), *map(interface, tenants), UPLINK, BRIDGE)
     with IPRoute() as root:
-        for name in (UPLINK, *(interface(tenant) for tenant in tenants), BRIDGE):
+        for name in filter(None, named):
             for index in root.link_lookup(ifname=name):
                 root.link("del", index=index)
     there = set(netns.listnetns())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fairuse_cli.demo import links
 from fairuse_cli.demo.cgroups import Hierarchies
+from fairuse_cli.demo.stage import Reading, UplinkReading
 
 _NLMSG_HEADER = struct.Struct("=IHHII")
 _TCMSG = struct.Struct("=BxxxiIII")
@@ -26,42 +27,8 @@ _INGRESS = 0xFFFF0000
 _RECEIVE_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One tenant's counters at one moment, in seconds and bytes; directions are the tenant's."""
-
-    at: float
-    cpu: float
-    waiting: float
-    net_out: float
-    net_in: float
-
-
-@dataclass(frozen=True)
-class Use:
-    """One tenant between two readings: cores, share of the time waiting, bytes per second."""
-
-    seconds: float
-    cores: float
-    waiting: float
-    net_out: float
-    net_in: float
-
-
-def between(earlier: Reading, later: Reading) -> Use:
-    """The averages from `earlier` to `later`."""
-    seconds = later.at - earlier.at
-    return Use(
-        seconds=seconds,
-        cores=(later.cpu - earlier.cpu) / seconds,
-        waiting=(later.waiting - earlier.waiting) / seconds,
-        net_out=(later.net_out - earlier.net_out) / seconds,
-        net_in=(later.net_in - earlier.net_in) / seconds,
-    )
-
-
-def read(hierarchies: Hierarchies, tenant: str) -> Reading:
-    """Read the tenant's counters now."""
+def read(hierarchies: Hierarchies, tenant: str, goodput: float) -> Reading:
+    """Read the tenant's counters now; `goodput` is what the far end has counted of it."""
     cpu = dict(line.split() for line in hierarchies.stat_file(tenant).read_text().splitlines())
     some = hierarchies.pressure_file(tenant).read_text().splitlines()[0]
     statistics = Path("/sys/class/net") / links.interface(tenant) / "statistics"
@@ -72,11 +39,22 @@ def read(hierarchies: Hierarchies, tenant: str) -> Reading:
         # What the host's end receives is what the tenant sends.
         net_out=int((statistics / "rx_bytes").read_text()),
         net_in=int((statistics / "tx_bytes").read_text()),
+        goodput=goodput,
+    )
+
+
+def read_uplink() -> UplinkReading:
+    """Read the uplink's counters now."""
+    packets = Path("/sys/class/net") / links.UPLINK / "statistics" / "tx_packets"
+    return UplinkReading(
+        at=time.monotonic(),
+        packets=int(packets.read_text()),
+        delayed=sum(found.overlimits for found in traffic_control(links.UPLINK)),
     )
 
 
 @dataclass(frozen=True)
-class Qdisc:
+class Discipline:
     """A qdisc, or with `is_filter` a filter, as the kernel has it: its own bytes for options."""
 
     interface: str
@@ -93,7 +71,7 @@ class Qdisc:
         return f"{what} {self.kind} {self.handle >> 16:x}: {where} {self.options.hex()}".strip()
 
 
-def traffic_control(interface: str) -> tuple[Qdisc, ...]:
+def traffic_control(interface: str) -> tuple[Discipline, ...]:
     """All qdiscs of an interface and the filters at its entrance."""
     index = socket.if_nametoindex(interface)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
@@ -101,15 +79,10 @@ def traffic_control(interface: str) -> tuple[Qdisc, ...]:
         entrance = any(kind in ("ingress", "clsact") for _, _, kind, *_ in qdiscs)
         filters = _dump(netlink, _RTM_GETTFILTER, index, _INGRESS) if entrance else []
     return tuple(
-        Qdisc(interface, is_filter, kind, handle, parent, options, overlimits)
+        Discipline(interface, is_filter, kind, handle, parent, options, overlimits)
         for is_filter, found in ((False, qdiscs), (True, filters))
         for handle, parent, kind, options, overlimits in found
     )
-
-
-def overlimits(interface: str) -> int:
-    """How often the interface's root qdisc has held a packet back."""
-    return sum(found.overlimits for found in traffic_control(interface))
 
 
 _Found = tuple[int, int, str, bytes, int]

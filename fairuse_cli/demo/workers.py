@@ -7,24 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from fairuse_cli.demo.stage import Load
 
 _ANSWER_SECONDS = 10.0
 
 
 class WorkerError(Exception):
     """A worker does not do as it was told. The text says where its output is."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a tenant asks for: shares of a core a thread, and rates of streams in bytes per
-    second (None: as fast as it goes)."""
-
-    cpu: tuple[float, ...] = ()
-    send: tuple[float | None, ...] = ()
-    fetch: tuple[float | None, ...] = ()
 
 
 class Worker:

@@ -67,7 +67,7 @@ class MailServer:
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append(data.password)
-        return AuthResult(success=data == LoginPassword(b"fairuse", b"secret"))
+        return AuthResult(success=data == LoginPassword(b"fairuse", b"secret"), handled=False)
 
 
 @asynccontextmanager
@@ -124,7 +124,7 @@ async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
     receiver = WebhookReceiver()
     application = web.Application()
     application.router.add_post("/hook", receiver.take)
-    runner = web.AppRunner(application, shutdown_timeout=0)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

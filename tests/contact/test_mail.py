@@ -80,7 +80,7 @@ async def test_a_mail_has_text_and_html_and_its_picture_inside() -> None:
     assert picture.get_content_disposition() == "inline"
     image = Image.open(io.BytesIO(picture.get_content()))
     assert image.format == "PNG"
-    assert image.width == 1280
+    assert image.width == 2 * 560
 
 
 def test_a_mail_is_seven_bits_wide_with_short_lines() -> None:
@@ -298,7 +298,8 @@ async def test_a_refused_login_is_tried_again_because_it_is_not_about_the_messag
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
 @pytest.mark.parametrize(
-    "host", [pytest.param("localhost", id="unknown-authority"), pytest.param("127.0.0.1", id="name")]
+    "host",
+    [pytest.param("localhost", id="unknown-authority"), pytest.param("127.0.0.1", id="name")],
 )
 async def test_a_certificate_that_does_not_fit_gets_no_mail(
     security: str,

@@ -104,7 +104,7 @@ class CpuFiles:
         return fields
 
     def write(self, knob: Knob, fields: Fields) -> None:
-        """Burst first when it goes to 0, last when it comes back: it may never be over the quota."""
+        """Burst first when it goes to 0, last when it comes back: it may not exceed the quota."""
         group = self._group(knob)
         burst = fields.get("burst")
         name = "cpu.max.burst" if knob.kind == "cpu-v2" else "cpu.cfs_burst_us"

@@ -66,8 +66,8 @@ class HostKernel:
     def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """All knobs of the tenant's present targets."""
         if resource in ("net-in", "net-out"):
-            missing = self._probed.ingress is None if resource == "net-out" else not (
-                self._probed.shaper
+            missing = (
+                self._probed.ingress is None if resource == "net-out" else not (self._probed.shaper)
             )
             if missing:
                 raise Refused(self.ways()[resource])
@@ -101,7 +101,7 @@ class HostKernel:
         self._hand(knob).write(knob, fields)
 
     def clean_up(self, knob: Knob) -> None:
-        """Remove an IFB whose interface is gone."""
+        """Remove our IFB and filter; nothing else of ours stands outside what `read` tells."""
         if knob.kind == "ingress":
             self._ingress.clean_up(knob)
 

@@ -106,4 +106,4 @@ class Kernel(Protocol):
         """Make it stand so, in an order that the kernel takes. Raises Gone or KernelError."""
 
     def clean_up(self, knob: Knob) -> None:
-        """Remove what we had made beside a target that is gone now."""
+        """Remove what we had made beside a target that is gone or somebody else's now."""

@@ -32,7 +32,8 @@ class Mounts:
 
 def read_mounts(proc_mounts: Path = Path("/proc/self/mounts")) -> Mounts:
     """Look the mounts up."""
-    v2, controllers, v1 = None, frozenset[str](), {}
+    v2, controllers = None, frozenset[str]()
+    v1: dict[str, Path] = {}
     for line in proc_mounts.read_text().splitlines():
         _, point, kind, options, *_ = line.split()
         if kind == "cgroup2" and v2 is None:

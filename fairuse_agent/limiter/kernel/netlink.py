@@ -56,17 +56,9 @@ class _RawTc(tcmsg):  # type: ignore[misc]  # pyroute2 has no types
     )
 
 
-_RAW_POLICY = {
-    message: _RawTc
-    for message in (
-        RTM_NEWQDISC,
-        RTM_DELQDISC,
-        RTM_GETQDISC,
-        RTM_NEWTFILTER,
-        RTM_DELTFILTER,
-        RTM_GETTFILTER,
-    )
-}
+_QDISC_MESSAGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC)
+_FILTER_MESSAGES = (RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER)
+_RAW_POLICY = dict.fromkeys((*_QDISC_MESSAGES, *_FILTER_MESSAGES), _RawTc)
 
 
 @dataclass(frozen=True)
@@ -120,8 +112,15 @@ def filters(index: int, parent: int = INGRESS_HANDLE) -> list[Filter]:
             options=message.get_attr("TCA_OPTIONS") or b"",
         )
         for message in found
-        if message["index"] == index and message["handle"] and message.get_attr("TCA_OPTIONS")
+        if message["index"] == index and _is_filter(message)
     ]
+
+
+def _is_filter(message: Any) -> bool:
+    """u32 lists its hash tables too: those have no node number in the handle's last 12 bits."""
+    if message.get_attr("TCA_KIND") == "u32":
+        return bool(message["handle"] & 0xFFF)
+    return bool(message["handle"])
 
 
 def replace_root(index: int, kind: str, handle: int, options: bytes) -> None:

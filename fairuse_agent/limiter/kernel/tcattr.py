@@ -47,9 +47,7 @@ def attributes(content: bytes) -> dict[int, bytes]:
 
 def tbf(rate: int, burst: int, limit: int) -> bytes:
     """Options of a TBF: bytes/s, bytes at once, bytes queued at most."""
-    parms = (
-        _rate_spec(rate) + _rate_spec(0) + struct.pack("=III", limit, _ticks(burst, rate), 0)
-    )
+    parms = _rate_spec(rate) + _rate_spec(0) + struct.pack("=III", limit, _ticks(burst, rate), 0)
     return (
         attribute(_TBF_PARMS, parms)
         + _rate64(_TBF_RATE64, rate)

@@ -182,9 +182,14 @@ class Ingress:
         self._put_filter(knob, fields["filter"], ifb)
 
     def clean_up(self, knob: Knob) -> None:
-        """The interface took its ingress qdisc with it; the IFB is still there."""
-        if _ifb_index(knob) is not None:
-            _netlink().delete_link(ifb_name(knob))
+        """Remove what is ours by name or number, whatever has become of the rest: the IFB stays
+        behind when its interface goes, and a limit must not stay because of a filter beside it."""
+        try:
+            check_present(knob)
+        except Gone:
+            self._remove_ifb(knob)
+        else:
+            self._take_down(knob)
 
     def _put_filter(self, knob: Knob, wanted: str, ifb: int | None) -> None:
         if self.read(knob)["filter"] == wanted:
@@ -199,15 +204,13 @@ class Ingress:
         ours = [f for f in netlink.filters(knob.identity) if f.priority == netlink.OUR_PRIORITY]
         kind = self._way.classifier
         options = tcattr.u32_all(actions) if kind == "u32" else tcattr.matchall(actions)
-        netlink.replace_filter(
-            knob.identity, kind, ours[0].handle if ours else 0, options
-        )
+        netlink.replace_filter(knob.identity, kind, ours[0].handle if ours else 0, options)
 
     def _take_down(self, knob: Knob) -> None:
         """Only what is ours: with another's filter beside it, the ingress qdisc stays."""
         netlink = _netlink()
-        others = 0
-        if any(q.handle == netlink.INGRESS_HANDLE for q in netlink.qdiscs(knob.identity)):
+        if any(qdisc.kind == "ingress" for qdisc in netlink.qdiscs(knob.identity)):
+            others = 0
             for found in netlink.filters(knob.identity):
                 if found.priority == netlink.OUR_PRIORITY:
                     netlink.delete_filter(knob.identity, found)
@@ -215,7 +218,12 @@ class Ingress:
                     others += 1
             if not others:
                 netlink.delete_ingress(knob.identity)
-        self.clean_up(knob)
+        self._remove_ifb(knob)
+
+    @staticmethod
+    def _remove_ifb(knob: Knob) -> None:
+        if _ifb_index(knob) is not None:
+            _netlink().delete_link(ifb_name(knob))
 
 
 def _told(found: Filter, ifb: int | None) -> str:

@@ -1,0 +1,237 @@
+"""The limits that stand: put up, changed, taken down, each over all of a tenant's knobs."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fairuse_agent.limiter import division
+from fairuse_agent.limiter.changes import Changes, TakenOver
+from fairuse_agent.limiter.guard import Refusal, figures
+from fairuse_agent.limiter.kernel.knobs import Amounts, Gone, Kernel, KernelError, Knob, Refused
+from fairuse_agent.limiter.leases import Clock
+from fairuse_protocol.limits import LiftedLimit, LiftReason, LimitOrder
+
+log = logging.getLogger(__name__)
+
+LIFTED_REMEMBERED = 100
+SHORTEST_MEASURE_SECONDS = 0.5
+"""Two readings closer than this say little about how a tenant's use is spread."""
+
+
+@dataclass
+class Standing:
+    """One limit in the kernel: its parts, and the counters when they were last divided."""
+
+    order: LimitOrder
+    parts: dict[Knob, dict[str, float]]
+    counters: dict[Knob, dict[str, float]]
+    read_at: float
+
+
+@dataclass
+class _Lifting:
+    """A limit on its way out; it stays here while the kernel does not take it."""
+
+    tenant: str
+    reason: LiftReason
+    restored: bool = True
+    details: list[str] = field(default_factory=list)
+
+
+class StandingLimits:
+    """What is held, what has been lifted of late, and what could not be lifted yet."""
+
+    def __init__(self, kernel: Kernel, changes: Changes, clock: Clock) -> None:
+        self._kernel = kernel
+        self._changes = changes
+        self._clock = clock
+        self.held: dict[str, Standing] = {}
+        self.lifted: deque[LiftedLimit] = deque(maxlen=LIFTED_REMEMBERED)
+        self.stuck: dict[str, _Lifting] = {}
+
+    def measure(self, knobs: list[Knob]) -> dict[Knob, dict[str, float]]:
+        """Counters of the knobs that are still there. Raises Refused when one cannot be told."""
+        counters = {}
+        for knob in knobs:
+            try:
+                counters[knob] = self._kernel.measure(knob)
+            except Gone:
+                continue  # what is gone uses nothing
+        return counters
+
+    def put_up(
+        self,
+        order: LimitOrder,
+        counters: dict[Knob, dict[str, float]],
+        use: Mapping[Knob, Amounts],
+    ) -> Refusal | None:
+        """Hold the tenant to the order, divided by its use. On a refusal nothing is left."""
+        parts = division.divide_among(figures(order.allowance, order.resource), use)
+        turned: dict[Knob, dict[str, float]] = {}
+        refusal = Refusal(None, "the tenant's cgroups or interfaces are gone")
+        for knob, amounts in parts.items():
+            try:
+                self._changes.turn(order, knob, amounts)
+            except Refused as error:
+                refusal = Refusal(error.promise, f"{knob.target}: {error}")
+            except Gone as error:
+                log.info("order %s: %s", order.order, error)
+            except KernelError as error:
+                self._undo(order.order)
+                return Refusal(None, str(error))
+            else:
+                turned[knob] = amounts
+        if not turned:
+            return refusal
+        self.held[order.order] = Standing(order, turned, counters, self._clock.boottime())
+        log.info(
+            "held: order %s, tenant %s, %s to %s on %s",
+            order.order,
+            order.tenant,
+            order.resource,
+            _words(order),
+            ", ".join(knob.target for knob in turned),
+        )
+        return None
+
+    def alter(self, order: LimitOrder, knobs: list[Knob]) -> Refusal | None:
+        """Bring a standing limit to what the order says now, on the targets that are there now."""
+        standing = self.held[order.order]
+        same = order.allowance == standing.order.allowance
+        standing.order = order
+        details = self._drop_vanished(standing, knobs)
+        if not knobs:
+            self.lift(order.order, "target-gone", "; ".join(details))
+            return None
+        now = self._clock.boottime()
+        counters = self.measure(knobs)
+        if now - standing.read_at >= SHORTEST_MEASURE_SECONDS:
+            use = division.rates(standing.counters, counters, now - standing.read_at)
+            standing.counters, standing.read_at = counters, now
+        elif same and standing.parts.keys() == counters.keys():
+            return None
+        else:
+            use = {knob: standing.parts.get(knob, {}) for knob in counters}
+        for knob, known in counters.items():
+            missing = dict.fromkeys(known, 0.0)
+            use[knob] = {**missing, **use.get(knob, {})}
+        parts = division.divide_among(figures(order.allowance, order.resource), use)
+        if not division.worth_changing(standing.parts, parts, same_allowance=same):
+            return None
+        return self._rewrite(standing, parts)
+
+    def lift(self, order: str, reason: LiftReason, detail: str = "") -> None:
+        """Take one limit down and put back what stood before. What the kernel does not take is
+        kept for `retry`; the order has ended all the same."""
+        lease = self._changes.ledger.leases.get(order)
+        if lease is not None:
+            ended = msgspec.structs.replace(lease, ended=reason)
+            self._changes.ledger.leases[order] = ended
+        if order not in self.stuck:
+            changes = self._changes.of(order)
+            tenant = changes[0].tenant if changes else self.held[order].order.tenant
+            self.stuck[order] = _Lifting(tenant, reason, details=[detail] if detail else [])
+        self._finish(order)
+
+    def retry(self) -> None:
+        """Try again what could not be lifted."""
+        for order in list(self.stuck):
+            self._finish(order)
+
+    def _finish(self, order: str) -> None:
+        lifting = self.stuck[order]
+        changes = self._changes.of(order)
+        resource = changes[0].resource if changes else self.held[order].order.resource
+        failed = False
+        for change in changes:
+            try:
+                done = self._changes.put_back(change)
+            except KernelError as error:
+                failed = True
+                log.error("order %s cannot be lifted yet, will be tried again: %s", order, error)
+                continue
+            lifting.restored &= done.restored
+            if done.detail:
+                lifting.details.append(done.detail)
+        if failed:
+            return
+        self._changes.save()
+        self.held.pop(order, None)
+        del self.stuck[order]
+        told = LiftedLimit(
+            order=order,
+            tenant=lifting.tenant,
+            resource=resource,
+            reason=lifting.reason,
+            lifted_at=self._clock.epoch(),
+            restored=lifting.restored,
+            detail="; ".join(lifting.details),
+        )
+        self.lifted.append(told)
+        log.info(
+            "lifted: order %s, tenant %s, %s: %s%s",
+            order,
+            told.tenant,
+            resource,
+            told.reason,
+            f" ({told.detail})" if told.detail else "",
+        )
+
+    def _drop_vanished(self, standing: Standing, knobs: list[Knob]) -> list[str]:
+        """Let go of targets that went, or that the tenant does not own any more."""
+        details = []
+        for knob in [knob for knob in standing.parts if knob not in knobs]:
+            change = self._changes.ledger.changes.get(knob)
+            del standing.parts[knob]
+            if change is None:
+                continue
+            try:
+                details.append(self._changes.put_back(change).detail)
+            except KernelError as error:
+                standing.parts[knob] = {}
+                log.error("order %s: %s", standing.order.order, error)
+        return [detail for detail in details if detail]
+
+    def _rewrite(self, standing: Standing, parts: dict[Knob, dict[str, float]]) -> Refusal | None:
+        """Write new parts, the shrinking ones first, so that their sum never exceeds the order."""
+        refusal: Refusal | None = None
+        ordered = sorted(
+            parts,
+            key=lambda knob: sum(parts[knob].values()) - sum(standing.parts.get(knob, {}).values()),
+        )
+        for knob in ordered:
+            try:
+                self._changes.turn(standing.order, knob, parts[knob])
+            except TakenOver as error:
+                self._changes.put_back(self._changes.ledger.changes[knob])
+                standing.parts.pop(knob, None)
+                refusal = Refusal(3, str(error))
+            except Refused as error:
+                refusal = Refusal(error.promise, f"{knob.target}: {error}")
+            except (Gone, KernelError) as error:
+                refusal = Refusal(None, str(error))
+            else:
+                standing.parts[knob] = parts[knob]
+        if not self._changes.of(standing.order.order):
+            self.lift(standing.order.order, "target-gone", refusal.reason if refusal else "")
+            return None
+        return refusal
+
+    def _undo(self, order: str) -> None:
+        """Take back what a failed attempt had already changed; it was never a limit."""
+        for change in self._changes.of(order):
+            try:
+                self._changes.put_back(change)
+            except KernelError as error:
+                log.error("order %s: taking it back failed, will be tried again: %s", order, error)
+                self.stuck[order] = _Lifting(change.tenant, "withdrawn")
+
+
+def _words(order: LimitOrder) -> str:
+    told = figures(order.allowance, order.resource)
+    return ", ".join(f"{value:.6g} {unit.replace('_', ' ')}" for unit, value in told.items())

@@ -1,0 +1,170 @@
+"""One case on one screen: the sentence, the figures, the chart, the limit, the history."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from controller.cases.model import Case
+from controller.fairshare.evidence import Sample
+from controller.web.messages import CaseAnswer, Notice, case_line
+from fairuse_cli import figures
+from fairuse_cli.tables import STATE_STYLES, what_next
+
+_CHART_HEIGHT = 6
+_CHART_WIDTH = 60
+
+
+def case_screen(answer: CaseAnswer, *, width: int, plain: bool) -> RenderableType:
+    """Everything about a case, from what matters most to what is looked up."""
+    parts: list[RenderableType] = [_title(answer), "", answer.sentence, "", _facts(answer)]
+    if answer.case.verdict.samples:
+        parts += ["", _chart(answer, min(_CHART_WIDTH, width - 14), plain=plain)]
+    parts += ["", Text("What happened", "bold"), _timeline(answer)]
+    if answer.notices:
+        parts += ["", Text("Notices", "bold"), _notices(answer)]
+    return Group(*parts)
+
+
+def _title(answer: CaseAnswer) -> Text:
+    case = answer.case
+    return Text.assemble(
+        ("Case ", "bold"),
+        (case.id, "bold"),
+        f"  {case.tenant} on {case.host}, {case.resource}, severity {case.severity}: ",
+        (case.state, STATE_STYLES[case.state]),
+    )
+
+
+def _facts(answer: CaseAnswer) -> Table:
+    case, verdict = answer.case, answer.case.verdict
+    resource = case.resource
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    table.add_row(
+        "used",
+        f"{figures.with_unit(resource, verdict.average_used)} on average, "
+        f"{figures.times(verdict.ratio)} the fair share of "
+        f"{figures.with_unit(resource, verdict.average_fair_share)}",
+    )
+    table.add_row(
+        "neighbours",
+        f"{verdict.neighbours_harmed} of {verdict.neighbours} waited, "
+        f"{figures.percent(verdict.neighbours_waiting)} of the time",
+    )
+    table.add_row("next", what_next(case_line(case, answer.sentence), answer.at))
+    if case.deadline is not None and case.state == "notified":
+        table.add_row("deadline", figures.clock(case.deadline, answer.at))
+    if case.limit is not None:
+        table.add_row("limit", _limit(answer))
+    if case.effect is not None:
+        table.add_row("effect", _effect(case))
+    if case.answers:
+        table.add_row("customer", ", ".join(case.answers))
+    if case.repeat_of:
+        table.add_row("repeat of", case.repeat_of)
+    return table
+
+
+def _limit(answer: CaseAnswer) -> str:
+    case, limit = answer.case, answer.case.limit
+    if limit is None:
+        return "none"
+    left = limit.lease_until - answer.at
+    text = (
+        f"{figures.with_unit(case.resource, limit.allowance)} "
+        f"(fair share {figures.bare(case.resource, limit.fair_share)}), "
+        f"{figures.length(left)} of its lease left, until "
+        f"{figures.clock(limit.lease_until, answer.at)}"
+    )
+    if limit.confirmed_at is None:
+        text += "; the host has not yet said that it stands"
+    order = answer.order
+    if order is None:
+        return text
+    by = f"by {order.ordered_by}" if order.ordered_by else f"after notice {order.notice}"
+    return f"{text}; ordered {by}: {order.reason}"
+
+
+def _effect(case: Case) -> str:
+    effect = case.effect
+    if effect is None:
+        return ""
+    return (
+        f"neighbours waited {figures.percent(effect.before)} before the limit, "
+        f"{figures.percent(effect.during)} during, {figures.percent(effect.after)} after"
+    )
+
+
+def _chart(answer: CaseAnswer, width: int, *, plain: bool) -> Text:
+    """Use over time as bars, with a line at the fair share."""
+    case, samples = answer.case, answer.case.verdict.samples
+    used = _averaged(samples, [sample.used for sample in samples], width)
+    fair = case.verdict.average_fair_share
+    top = max(*used, fair) * 1.05 or 1.0
+    lines = figures.columns(used, top, _CHART_HEIGHT, plain=plain)
+    fair_row = _CHART_HEIGHT - 1 - min(int(fair / top * _CHART_HEIGHT), _CHART_HEIGHT - 1)
+    chart = Text()
+    chart.append(f"Use in {figures.UNITS[case.resource]}, ", "bold")
+    chart.append(f"{'-' if plain else '┄'} fair share\n", "bold")
+    for row, line in enumerate(lines):
+        chart.append(f"{_axis(case, top, fair, row, fair_row):>8} ")
+        bars = line.replace(" ", "-" if plain else "┄") if row == fair_row else line
+        chart.append(bars + "\n", "red" if row < fair_row else "green")
+    start = samples[0].ended_at - samples[0].seconds
+    first = figures.clock(start, answer.at)
+    last = figures.clock(samples[-1].ended_at, answer.at)
+    chart.append(" " * 9 + first + last.rjust(max(len(used) - len(first), len(last) + 1)))
+    return chart
+
+
+def _axis(case: Case, top: float, fair: float, row: int, fair_row: int) -> str:
+    """The figure that stands beside a row of the chart."""
+    if row == fair_row:
+        return figures.bare(case.resource, fair)
+    if row == 0:
+        return figures.bare(case.resource, top)
+    return "0" if row == _CHART_HEIGHT - 1 else ""
+
+
+def _averaged(samples: tuple[Sample, ...], values: list[float], width: int) -> list[float]:
+    return figures.averaged(values, [sample.seconds for sample in samples], width)
+
+
+def _timeline(answer: CaseAnswer) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for entry in answer.timeline:
+        at = figures.clock(entry.at, answer.at)
+        table.add_row(at, Text(entry.event), Text(entry.actor), Text(entry.text))
+    return table
+
+
+def _notices(answer: CaseAnswer) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for notice in answer.notices:
+        table.add_row(
+            figures.clock(notice.queued_at, answer.at),
+            notice.kind,
+            Text(_delivery(notice, answer.at)),
+        )
+    return table
+
+
+def _delivery(notice: Notice, now: float) -> str:
+    said = f": {notice.answer}" if notice.answer else ""
+    if notice.accepted_at is not None:
+        return f"accepted {figures.clock(notice.accepted_at, now)} by {notice.channel}{said}"
+    if notice.failed_at is not None:
+        return f"given up after {notice.tries} tries{said}"
+    if notice.tries == 0 or notice.next_try_at is None:
+        return "waiting to be sent"
+    return f"tried {notice.tries} times, next {figures.clock(notice.next_try_at, now)}{said}"

@@ -1,0 +1,106 @@
+"""Figures as people read them: cores, Mbit/s, percent, times and lengths of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fairuse_protocol.messages import Resource
+
+UNITS: dict[Resource, str] = {
+    "cpu": "cores",
+    "disk": "% of the disks",
+    "net-in": "Mbit/s",
+    "net-out": "Mbit/s",
+}
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LEVELS = " ▁▂▃▄▅▆▇█"
+
+
+def bare(resource: Resource, value: float | None) -> str:
+    """A figure without its unit: CPU in cores, disk in percent, network in Mbit/s."""
+    if value is None:
+        return "?"
+    match resource:
+        case "cpu":
+            return _short(value)
+        case "disk":
+            return f"{value * 100:.0f}"
+        case "net-in" | "net-out":
+            return _short(value * 8 / 1e6)
+
+
+def with_unit(resource: Resource, value: float | None) -> str:
+    """The same with its unit."""
+    return f"{bare(resource, value)} {UNITS[resource]}"
+
+
+def percent(share: float | None) -> str:
+    """A share as "23 %"."""
+    return "?" if share is None else f"{share * 100:.0f} %"
+
+
+def times(ratio: float) -> str:
+    """A ratio as "4.1x"."""
+    return f"{ratio:.1f}x" if ratio < 99.95 else f"{ratio:.0f}x"
+
+
+def length(seconds: float) -> str:
+    """A length of time in at most two units: "3h 12m", "45s"."""
+    whole = max(0, round(seconds))
+    for unit, size, lower, lower_size in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "m", 60),
+        ("m", 60, "s", 1),
+    ):
+        if whole >= size:
+            rest = whole % size // lower_size
+            return f"{whole // size}{unit} {rest}{lower}" if rest else f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def clock(at: float, now: float) -> str:
+    """A time of day here, with the date when it is not the same day as `now`."""
+    moment = datetime.fromtimestamp(at, UTC).astimezone()
+    today = datetime.fromtimestamp(now, UTC).astimezone()
+    return moment.strftime("%H:%M:%S" if moment.date() == today.date() else "%Y-%m-%d %H:%M")
+
+
+def bar(share: float, width: int, *, plain: bool) -> str:
+    """A horizontal bar of `width` for a share from 0 to 1; `plain` uses ASCII only."""
+    filled = min(max(share, 0.0), 1.0) * width
+    if plain:
+        return "#" * round(filled)
+    whole = int(filled)
+    return ("█" * whole + _EIGHTHS[int((filled - whole) * 8)]).rstrip()
+
+
+def averaged(values: Sequence[float], seconds: Sequence[float], width: int) -> list[float]:
+    """`values` as at most `width` averages in order, weighted by `seconds`."""
+    columns = min(width, len(values))
+    means = []
+    for column in range(columns):
+        part = slice(len(values) * column // columns, len(values) * (column + 1) // columns)
+        weights = seconds[part]
+        total = sum(weights)
+        weighted = sum(value * weight for value, weight in zip(values[part], weights, strict=True))
+        means.append(weighted / total if total > 0 else 0.0)
+    return means
+
+
+def columns(values: Sequence[float], top: float, height: int, *, plain: bool) -> list[str]:
+    """Upright bars as `height` lines of text, the top line first; `top` fills them all."""
+    lines = []
+    for row in reversed(range(height)):
+        line = ""
+        for value in values:
+            level = min(max(value / top * height - row, 0.0), 1.0) if top > 0 else 0.0
+            line += ("#" if level >= 0.5 else " ") if plain else _LEVELS[round(level * 8)]
+        lines.append(line)
+    return lines
+
+
+def _short(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.95 or value == 0 else f"{value:.2f}"

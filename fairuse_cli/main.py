@@ -1,0 +1,57 @@
+"""The `fairuse` command: what is going on, the steps that a person may take, and the demo.
+
+It talks to the controller over HTTP only; `run` and `demo` start the programs themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import NoReturn
+
+import typer
+
+from fairuse_cli import steps, views
+from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+
+app = typer.Typer(
+    name="fairuse",
+    help="Fair use of shared hosts: who takes more than their share, and what is done about it.",
+    epilog=EXIT_STATUSES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    views.status,
+    views.hosts,
+    views.tenants,
+    views.cases,
+    views.case,
+    views.top,
+    steps.approve,
+    steps.dismiss,
+    steps.hold,
+    steps.lift,
+    steps.pause,
+    steps.resume,
+):
+    app.command()(command)
+
+
+def main() -> NoReturn:
+    """Run the command that was typed; see --help for the exit statuses."""
+    try:
+        app()
+    except CommandFailed as failure:
+        print(f"fairuse: {failure}", file=sys.stderr)
+        sys.exit(failure.status)
+    except Exception:  # noqa: BLE001 - a defect, which may not look like the controller's refusal
+        traceback.print_exc()
+        sys.exit(INTERNAL)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

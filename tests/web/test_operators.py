@@ -1,0 +1,335 @@
+"""The operators' API over the real desk, database and server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from controller.web.app import ROUTES
+from tests.cases.world import BUSY
+from tests.cli.served import Served, serve
+
+REASON = {"reason": "neighbours called"}
+
+
+class Api:
+    """Calls the API, and checks every JSON answer against the server's own description of it."""
+
+    def __init__(self, served: Served, session: aiohttp.ClientSession) -> None:
+        self.served = served
+        self.world = served.world
+        self._session = session
+        self.document: dict[str, Any] = {}
+
+    async def load_description(self) -> None:
+        async with self._session.get(f"{self.served.url}/openapi.json") as response:
+            assert response.status == 200
+            self.document = await response.json()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        described: str | None = None,
+        token: str | None = None,
+        json: object = None,
+    ) -> tuple[int, dict[str, Any]]:
+        token = self.served.operator if token is None else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._session.request(
+            method, f"{self.served.url}/api/v1{path}", headers=headers, json=json
+        ) as response:
+            answer = await response.json()
+            template = f"/api/v1{described or path.partition('?')[0]}"
+            self._check(template, method.lower(), str(response.status), answer)
+            return response.status, answer
+
+    async def get(self, path: str, described: str | None = None, **call: Any) -> dict[str, Any]:
+        status, answer = await self.call("GET", path, described=described, **call)
+        assert status == 200, answer
+        return answer
+
+    async def refused(self, method: str, path: str, **call: Any) -> tuple[int, str]:
+        status, answer = await self.call(method, path, **call)
+        return status, answer["error"]
+
+    def _check(self, template: str, method: str, status: str, answer: object) -> None:
+        operation = self.document["paths"][template][method]
+        assert status in operation["responses"], f"{status} of {template} is not described"
+        response = operation["responses"][status]
+        schema = response["content"]["application/json"]["schema"]
+        jsonschema.validate(
+            answer, {**schema, "components": self.document["components"]}, _Validator
+        )
+
+
+_Validator = jsonschema.Draft202012Validator
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with serve(tmp_path) as served, aiohttp.ClientSession() as session:
+        api = Api(served, session)
+        await api.load_description()
+        yield api
+
+
+async def test_the_description_is_valid_openapi_and_names_every_route_once(api: Api) -> None:
+    validate(api.document)
+    described = {
+        (method.upper(), path)
+        for path, operations in api.document["paths"].items()
+        for method in operations
+    }
+    assert described == {(route.method, route.path) for route in ROUTES}
+    names = [
+        operation["operationId"]
+        for operations in api.document["paths"].values()
+        for operation in operations.values()
+    ]
+    assert len(names) == len(set(names))
+
+
+async def test_the_description_says_who_may_call_what(api: Api) -> None:
+    paths = api.document["paths"]
+    assert paths["/api/v1/cases"]["get"]["security"] == [{"viewer": []}, {"operator": []}]
+    assert paths["/api/v1/pause"]["post"]["security"] == [{"operator": []}]
+    assert paths["/agent/v1/reports"]["post"]["security"] == [{"agent": []}]
+    assert paths["/openapi.json"]["get"]["security"] == []
+
+
+async def test_docstrings_become_descriptions_without_their_indentation(api: Api) -> None:
+    described = api.document["components"]["schemas"]["CaseAnswer"]["description"]
+    assert described.startswith("One case with all that is known")
+    assert "\n " not in described
+
+
+async def test_hosts_are_listed_without_their_tenants(api: Api) -> None:
+    assert (await api.get("/hosts"))["hosts"] == []
+    await api.world.reports(2)
+    listed = await api.get("/hosts")
+    (host,) = listed["hosts"]
+    assert (host["host"], host["tenants"], host["limits_held"]) == ("h1", 4, None)
+    assert listed["at"] == api.world.now
+    cpu = next(view for view in host["resources"] if view["resource"] == "cpu")
+    assert cpu["used"] == pytest.approx(7.5)
+    assert cpu["capacity"] == 8
+
+
+async def test_one_host_shows_its_tenants_and_an_unknown_one_is_not_found(api: Api) -> None:
+    await api.world.reports(1)
+    host = (await api.get("/hosts/h1", "/hosts/{host}"))["host"]
+    assert {tenant["tenant"] for tenant in host["tenants"]} == set(BUSY)
+    status, reason = await api.refused("GET", "/hosts/h2", described="/hosts/{host}")
+    assert status == 404
+    assert '"h2"' in reason
+
+
+async def test_tenants_come_with_the_heaviest_first_and_bounded(api: Api) -> None:
+    await api.world.reports(1)
+    listed = (await api.get("/tenants"))["tenants"]
+    assert listed[0]["tenant"] == "hog"
+    assert len(listed) == 4
+    assert len((await api.get("/tenants?limit=1"))["tenants"]) == 1
+    assert (await api.get("/tenants?host=elsewhere"))["tenants"] == []
+
+
+async def test_one_tenant_shows_its_places_and_cases(api: Api) -> None:
+    case_id = await api.served.notified()
+    tenant = await api.get("/tenants/hog", "/tenants/{tenant}")
+    assert [place["host"] for place in tenant["places"]] == ["h1"]
+    assert [case["id"] for case in tenant["cases"]] == [case_id]
+    status, _ = await api.refused("GET", "/tenants/nobody", described="/tenants/{tenant}")
+    assert status == 404
+
+
+async def test_cases_can_be_filtered(api: Api) -> None:
+    case_id = await api.served.notified()
+    for query, expected in (
+        ("", [case_id]),
+        ("?state=notified", [case_id]),
+        ("?state=closed", []),
+        ("?host=h1&tenant=hog&limit=5", [case_id]),
+        ("?tenant=a", []),
+    ):
+        listed = (await api.get(f"/cases{query}"))["cases"]
+        assert [case["id"] for case in listed] == expected, query
+
+
+async def test_a_case_answers_with_sentence_evidence_history_and_notices(api: Api) -> None:
+    case_id = await api.served.notified()
+    answer = await api.get(f"/cases/{case_id}", "/cases/{case}")
+    assert "hog used 6 of this machine's 8 CPU cores" in answer["sentence"]
+    assert len(answer["case"]["verdict"]["samples"]) > 3
+    assert [entry["event"] for entry in answer["timeline"]][0] == "opened"
+    (notice,) = answer["notices"]
+    assert (notice["kind"], notice["channel"]) == ("first-notice", "email")
+    assert notice["accepted_at"] == api.world.now
+    assert answer["order"] is None
+
+
+async def test_a_limited_case_shows_its_standing_order_and_the_notice_behind_it(api: Api) -> None:
+    case_id = await api.served.limited()
+    answer = await api.get(f"/cases/{case_id}", "/cases/{case}")
+    order = answer["order"]
+    assert order["id"] == answer["case"]["limit"]["order"]
+    assert order["notice"] == answer["notices"][0]["id"]
+    assert order["ordered_by"] is None
+    assert order["allowance"] >= order["fair_share"] > 0
+    assert order["lease_until"] > answer["at"]
+
+
+async def test_approving_orders_a_limit_in_the_callers_name(api: Api) -> None:
+    case_id = await api.served.notified()
+    status, answer = await api.call(
+        "POST", f"/cases/{case_id}/approve", described="/cases/{case}/approve", json=REASON
+    )
+    assert status == 200
+    assert answer["case"]["state"] == "limited"
+    assert (answer["order"]["ordered_by"], answer["order"]["reason"]) == ("otto", REASON["reason"])
+    assert api.world.desk.limits_for("h1", api.world.now) != ()
+
+
+@pytest.mark.parametrize(("step", "state"), [("dismiss", "closed"), ("hold", "held")])
+async def test_a_step_changes_the_case_and_its_history_names_who_and_why(
+    api: Api, step: str, state: str
+) -> None:
+    case_id = await api.served.notified()
+    _, answer = await api.call(
+        "POST", f"/cases/{case_id}/{step}", described=f"/cases/{{case}}/{step}", json=REASON
+    )
+    assert answer["case"]["state"] == state
+    named = [entry for entry in answer["timeline"] if entry["actor"] == "otto"]
+    assert named
+    assert REASON["reason"] in named[-1]["text"]
+
+
+async def test_lifting_ends_the_limit_at_once(api: Api) -> None:
+    case_id = await api.served.limited()
+    _, answer = await api.call(
+        "POST", f"/cases/{case_id}/lift", described="/cases/{case}/lift", json=REASON
+    )
+    assert answer["case"]["limit"] is None
+    assert answer["order"] is None
+    assert api.world.desk.limits_for("h1", api.world.now) == ()
+
+
+async def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(api: Api) -> None:
+    case_id = await api.served.notified()
+    before = await api.get(f"/cases/{case_id}", "/cases/{case}")
+    status, reason = await api.refused(
+        "POST", f"/cases/{case_id}/lift", described="/cases/{case}/lift", json=REASON
+    )
+    assert status == 409
+    assert reason
+    assert await api.get(f"/cases/{case_id}", "/cases/{case}") == before
+
+
+async def test_a_step_on_an_unknown_case_is_not_found(api: Api) -> None:
+    status, reason = await api.refused(
+        "POST", "/cases/nothing/lift", described="/cases/{case}/lift", json=REASON
+    )
+    assert status == 404
+    assert "nothing" in reason
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": 5}, {"reason": "x" * 1001}, [], None]
+)
+async def test_a_step_needs_a_reason_and_says_so(api: Api, body: object) -> None:
+    case_id = await api.served.notified()
+    status, reason = await api.refused(
+        "POST", f"/cases/{case_id}/dismiss", described="/cases/{case}/dismiss", json=body
+    )
+    assert status == 400
+    assert reason
+    assert (await api.world.only_case()).state == "notified"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("limit=0", "limit: expected 1 to 1000, found 0"),
+        ("limit=1001", "limit: expected 1 to 1000, found 1001"),
+        ("limit=many", 'limit: expected a whole number, 1 to 1000, found "many"'),
+        ("limit=-1", 'limit: expected a whole number, 1 to 1000, found "-1"'),
+        ("limit=1&limit=2", "limit: expected it once, found it twice"),
+        (
+            "state=open",
+            'state: expected closed, held, limited, notified, watching, found "open"',
+        ),
+        (
+            "stat=held",
+            'query: expected only state, host, tenant, limit, found the parameter "stat"',
+        ),
+    ],
+)
+async def test_a_wrong_parameter_is_named_with_what_was_expected_and_found(
+    api: Api, query: str, told: str
+) -> None:
+    assert await api.refused("GET", f"/cases?{query}") == (400, told)
+
+
+async def test_a_parameter_that_spells_null_is_a_name_like_any_other(api: Api) -> None:
+    await api.served.notified()
+    assert (await api.get("/cases?tenant=null"))["cases"] == []
+
+
+async def test_pausing_lifts_everything_until_resumed(api: Api) -> None:
+    await api.served.limited()
+    assert (await api.get("/pause"))["paused"] is False
+    status, answer = await api.call("POST", "/pause", json=REASON)
+    assert (status, answer["paused"]) == (200, True)
+    assert api.world.desk.limits_for("h1", api.world.now) == ()
+    assert (await api.get("/pause"))["paused"] is True
+    _, answer = await api.call("POST", "/resume", json=REASON)
+    assert answer["paused"] is False
+
+
+async def test_a_viewer_may_look_but_not_step(api: Api) -> None:
+    case_id = await api.served.notified()
+    viewer = api.served.viewer
+    await api.get("/cases", token=viewer)
+    for path, described in (
+        (f"/cases/{case_id}/dismiss", "/cases/{case}/dismiss"),
+        ("/pause", "/pause"),
+        ("/resume", "/resume"),
+        ("/enrolment-tokens", "/enrolment-tokens"),
+    ):
+        status, _ = await api.refused(
+            "POST", path, described=described, token=viewer, json={**REASON, "host": "h9"}
+        )
+        assert status == 403, path
+    assert (await api.world.only_case()).state == "notified"
+    assert not api.world.desk.paused
+
+
+@pytest.mark.parametrize("token", ["", "guessed"])
+async def test_without_a_good_token_nothing_is_told(api: Api, token: str) -> None:
+    for path in ("/hosts", "/tenants", "/cases", "/pause"):
+        status, _ = await api.refused("GET", path, token=token)
+        assert status == 401, path
+
+
+async def test_an_enrolment_token_enrols_that_host_once(api: Api) -> None:
+    _, made = await api.call("POST", "/enrolment-tokens", json={"host": "h9"})
+    assert made["expires_at"] > api.world.now
+    async with aiohttp.ClientSession() as session:
+        for expected in (200, 403):
+            async with session.post(
+                f"{api.served.url}/agent/v1/enrol", json={"host": "h9", "token": made["token"]}
+            ) as response:
+                assert response.status == expected
+
+
+async def test_an_enrolment_token_for_what_is_no_host_name_is_refused(api: Api) -> None:
+    status, reason = await api.refused("POST", "/enrolment-tokens", json={"host": "no host!"})
+    assert status == 400
+    assert reason.startswith("host: ")
