@@ -16,6 +16,7 @@ from aiohttp import web
 
 from controller.cases.desk import Desk
 from controller.contact.directory import ContactDirectory
+from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.links import CustomerLinks, read_or_make_secret
 from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings, Listen
@@ -52,7 +53,19 @@ async def serve(settings: ControllerSettings) -> int:
     database = await Database.open(settings.storage.database)
     try:
         services = await build_services(settings, database, time.time)
-        return await _run(services, tls, stop)
+        dispatcher = build_dispatcher(
+            settings.contact,
+            services.policy,
+            database,
+            services.desk,
+            services.links,
+            services.directory,
+            services.clock,
+        )
+        try:
+            return await _run(services, dispatcher, tls, stop)
+        finally:
+            await dispatcher.close()
     finally:
         await database.close()
 
@@ -74,10 +87,17 @@ async def build_services(
         desk=desk,
         clock=clock,
         links=_links(settings, clock),
-        directory=ContactDirectory(Path(settings.contact.tenants_file)),
+        directory=_directory(settings),
         credentials=credentials,
         intake=Intake(database),
     )
+
+
+def _directory(settings: ControllerSettings) -> ContactDirectory:
+    path = Path(settings.contact.tenants_file)
+    if not path.exists():
+        _log.warning("contact.tenants_file: %s does not exist; nobody can be written to", path)
+    return ContactDirectory(path, required=settings.mode != "observe")
 
 
 def _links(settings: ControllerSettings, clock: Callable[[], float]) -> CustomerLinks:
@@ -103,10 +123,13 @@ def _tls(listen: Listen) -> ssl.SSLContext | None:
     return context
 
 
-async def _run(services: Services, tls: ssl.SSLContext | None, stop: asyncio.Event) -> int:
+async def _run(
+    services: Services, dispatcher: Dispatcher, tls: ssl.SSLContext | None, stop: asyncio.Event
+) -> int:
     """Everything until `stop`; a task that dies ends all the others and the program."""
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "storing reports": services.intake.run,
+        "sending notices": dispatcher.run,
         "the cases' clock": lambda: _every(_TICK_SECONDS, services.desk.tick),
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),

@@ -7,20 +7,22 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cases.model import Case
-from controller.fairshare.evidence import Sample
 from controller.web.messages import CaseAnswer, Notice, case_line
 from fairuse_cli import figures
 from fairuse_cli.tables import STATE_STYLES, what_next
 
 _CHART_HEIGHT = 6
 _CHART_WIDTH = 60
+_CHART_MARGINS = 24
+"""The figures on the left and "fair share" on the right."""
 
 
 def case_screen(answer: CaseAnswer, *, width: int, plain: bool) -> RenderableType:
     """Everything about a case, from what matters most to what is looked up."""
     parts: list[RenderableType] = [_title(answer), "", answer.sentence, "", _facts(answer)]
     if answer.case.verdict.samples:
-        parts += ["", _chart(answer, min(_CHART_WIDTH, width - 14), plain=plain)]
+        room = max(1, min(_CHART_WIDTH, width - _CHART_MARGINS))
+        parts += ["", _chart(answer, room, plain=plain)]
     parts += ["", Text("What happened", "bold"), _timeline(answer)]
     if answer.notices:
         parts += ["", Text("Notices", "bold"), _notices(answer)]
@@ -54,11 +56,16 @@ def _facts(answer: CaseAnswer) -> Table:
         f"{verdict.neighbours_harmed} of {verdict.neighbours} waited, "
         f"{figures.percent(verdict.neighbours_waiting)} of the time",
     )
-    table.add_row("next", what_next(case_line(case, answer.sentence), answer.at))
+    if case.closed_at is not None:
+        table.add_row("closed", f"{case.closing}, {figures.clock(case.closed_at, answer.at)}")
+    elif case.limit is not None:
+        table.add_row("limit", _limit(answer))
+    else:
+        table.add_row("next", what_next(case_line(case, answer.sentence), answer.at))
+    if case.held_because:
+        table.add_row("held", case.held_because)
     if case.deadline is not None and case.state == "notified":
         table.add_row("deadline", figures.clock(case.deadline, answer.at))
-    if case.limit is not None:
-        table.add_row("limit", _limit(answer))
     if case.effect is not None:
         table.add_row("effect", _effect(case))
     if case.answers:
@@ -92,31 +99,37 @@ def _effect(case: Case) -> str:
     effect = case.effect
     if effect is None:
         return ""
-    return (
-        f"neighbours waited {figures.percent(effect.before)} before the limit, "
-        f"{figures.percent(effect.during)} during, {figures.percent(effect.after)} after"
-    )
+    text = f"neighbours waited {figures.percent(effect.before)} of the time before the limit"
+    if effect.during is not None:
+        text += f", {figures.percent(effect.during)} during it"
+    if effect.after is not None:
+        text += f", {figures.percent(effect.after)} after it"
+    return text
 
 
 def _chart(answer: CaseAnswer, width: int, *, plain: bool) -> Text:
     """Use over time as bars, with a line at the fair share."""
     case, samples = answer.case, answer.case.verdict.samples
-    used = _averaged(samples, [sample.used for sample in samples], width)
+    used = figures.averaged(
+        [sample.used for sample in samples], [sample.seconds for sample in samples], width
+    )
     fair = case.verdict.average_fair_share
     top = max(*used, fair) * 1.05 or 1.0
     lines = figures.columns(used, top, _CHART_HEIGHT, plain=plain)
     fair_row = _CHART_HEIGHT - 1 - min(int(fair / top * _CHART_HEIGHT), _CHART_HEIGHT - 1)
-    chart = Text()
-    chart.append(f"Use in {figures.UNITS[case.resource]}, ", "bold")
-    chart.append(f"{'-' if plain else '┄'} fair share\n", "bold")
+    chart = Text(f"Use over the window, in {figures.UNITS[case.resource]}\n", "bold")
     for row, line in enumerate(lines):
-        chart.append(f"{_axis(case, top, fair, row, fair_row):>8} ")
-        bars = line.replace(" ", "-" if plain else "┄") if row == fair_row else line
-        chart.append(bars + "\n", "red" if row < fair_row else "green")
-    start = samples[0].ended_at - samples[0].seconds
-    first = figures.clock(start, answer.at)
+        chart.append(f"{_axis(case, top, fair, row, fair_row):>8} ", "not bold")
+        bars, tail = line, ""
+        if row == fair_row:
+            dash = "-" if plain else "┄"
+            bars, tail = line.replace(" ", dash), f"{dash * 2} fair share"
+        chart.append(bars, "not bold red" if row < fair_row else "not bold green")
+        chart.append(f"{tail}\n", "not bold")
+    first = figures.clock(samples[0].ended_at - samples[0].seconds, answer.at)
     last = figures.clock(samples[-1].ended_at, answer.at)
-    chart.append(" " * 9 + first + last.rjust(max(len(used) - len(first), len(last) + 1)))
+    gap = max(len(used) - len(first) - len(last), 1)
+    chart.append(f"{'':9}{first}{'':{gap}}{last}", "not bold")
     return chart
 
 
@@ -127,10 +140,6 @@ def _axis(case: Case, top: float, fair: float, row: int, fair_row: int) -> str:
     if row == 0:
         return figures.bare(case.resource, top)
     return "0" if row == _CHART_HEIGHT - 1 else ""
-
-
-def _averaged(samples: tuple[Sample, ...], values: list[float], width: int) -> list[float]:
-    return figures.averaged(values, [sample.seconds for sample in samples], width)
 
 
 def _timeline(answer: CaseAnswer) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -18,7 +18,7 @@ from fairuse_cli.failures import (
     USAGE,
     CommandFailed,
 )
-from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, MessageError, decode_with
+from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message
 
 AnswerType = TypeVar("AnswerType", bound=Message)
 
@@ -75,15 +75,31 @@ class Client:
 
 
 def decode(answer: bytes, answer_type: type[AnswerType]) -> AnswerType:
-    """A typed answer, or CommandFailed when the controller speaks of what is not known here."""
+    """A typed answer that can be shown on a terminal, or CommandFailed when the controller speaks
+    of what is not known here."""
     try:
-        return decode_with(msgspec.json.Decoder(answer_type), answer)
-    except MessageError as error:
+        return msgspec.convert(_printable(msgspec.json.decode(answer)), answer_type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CommandFailed(
             INTERNAL,
             f"the controller's answer cannot be shown: {error}. Use the fairuse command of the "
             "controller's own version, or --json to see the answer as it is",
         ) from error
+
+
+def _printable(found: Any) -> Any:
+    """Without control characters: customers' notes and tenants' names are strangers' text, and
+    must not steer an operator's terminal."""
+    match found:
+        case str():
+            if found.isprintable():
+                return found
+            return "".join(character if character.isprintable() else " " for character in found)
+        case list():
+            return [_printable(item) for item in found]
+        case dict():
+            return {_printable(key): _printable(value) for key, value in found.items()}
+    return found
 
 
 def _connection(access: Access, timeout_seconds: float) -> tuple[http.client.HTTPConnection, str]:
@@ -135,6 +151,7 @@ def _failure(url: str, status: int, answer: bytes) -> CommandFailed:
         return CommandFailed(
             UNREACHABLE, f"{url} answered with HTTP status {status}; is it a Fairuse controller?"
         )
+    reason = _printable(reason)
     match status:
         case 401:
             return CommandFailed(

@@ -76,15 +76,19 @@ def bar(share: float, width: int, *, plain: bool) -> str:
 
 
 def averaged(values: Sequence[float], seconds: Sequence[float], width: int) -> list[float]:
-    """`values` as at most `width` averages in order, weighted by `seconds`."""
-    columns = min(width, len(values))
+    """`values` in `width` columns or a little fewer, all as wide as each other: averages weighted
+    by `seconds` where there are more values than columns, repeated where there are fewer."""
+    if not values:
+        return []
+    if len(values) <= width:
+        return [value for value in values for _ in range(width // len(values))]
     means = []
-    for column in range(columns):
-        part = slice(len(values) * column // columns, len(values) * (column + 1) // columns)
-        weights = seconds[part]
-        total = sum(weights)
-        weighted = sum(value * weight for value, weight in zip(values[part], weights, strict=True))
-        means.append(weighted / total if total > 0 else 0.0)
+    for column in range(width):
+        part = slice(len(values) * column // width, len(values) * (column + 1) // width)
+        weighted = sum(
+            value * weight for value, weight in zip(values[part], seconds[part], strict=True)
+        )
+        means.append(weighted / sum(seconds[part]))
     return means
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from fairuse_cli import steps, views
+from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ for command in (
     steps.lift,
     steps.pause,
     steps.resume,
+    demo,
 ):
     app.command()(command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from rich.console import Console
 
 from fairuse_cli.access import find_access
 from fairuse_cli.client import Client
+
+_PIPED_WIDTH = 120
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, as the API gives it.")]
 Url = Annotated[
@@ -40,7 +43,8 @@ def client_for(url: str | None, token_file: Path | None) -> Client:
 
 def console_for_output() -> Console:
     """Standard output; colour only on a terminal, and not with NO_COLOR."""
-    return Console(highlight=False, markup=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
+    return Console(highlight=False, markup=False, width=width)
 
 
 def print_json(document: bytes) -> None:

@@ -23,6 +23,8 @@ STATE_STYLES: dict[State, str] = {
 }
 _SILENT_AFTER_INTERVALS = 3
 _WIDE = 100
+_SHORT: dict[Resource, str] = {"cpu": "cpu", "disk": "disk", "net-in": "in", "net-out": "out"}
+"""As the columns are headed."""
 
 
 def is_plain(console: Console) -> bool:
@@ -34,9 +36,9 @@ def hosts_table(answer: HostList) -> Table:
     """One line a host: who has reported, and how busy it is."""
     table = _table()
     table.add_column("host", overflow="fold")
-    table.add_column("heard", justify="right", no_wrap=True)
-    table.add_column("tenants", justify="right")
-    table.add_column("limits", justify="right")
+    table.add_column("heard\nago", justify="right", no_wrap=True)
+    table.add_column("tenants", justify="right", no_wrap=True)
+    table.add_column("limits", justify="right", no_wrap=True)
     for heading in ("cpu\ncores", "disk\n%", "in\nMbit/s", "out\nMbit/s"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("most\nwaiting", justify="right", no_wrap=True)
@@ -77,7 +79,7 @@ def tenants_table(
     table.add_column("host", overflow="fold")
     for heading in ("cpu\ncores", "disk\n%", "in\nMbit/s", "out\nMbit/s"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("of fair\nshare", justify="right", no_wrap=True)
+    table.add_column("of its\nshare", justify="right", no_wrap=True)
     if bar_width:
         table.add_column("", width=bar_width, no_wrap=True)
     table.add_column("waits", justify="right", no_wrap=True)
@@ -90,7 +92,7 @@ def tenants_table(
             place.tenant,
             place.host,
             *(figures.bare(resource, place.used.get(resource)) for resource in RESOURCES),
-            Text(f"{figures.times(ratio)} {most or ''}".strip(), style),
+            Text(_of_share(ratio, most), style),
             *([Text(figures.bar(ratio / 4, bar_width, plain=plain), style)] if bar_width else []),
             figures.percent(max(place.waiting.values(), default=None)),
             Text(case.state, STATE_STYLES[case.state]) if case else "",
@@ -107,8 +109,8 @@ def cases_table(answer: CaseList, *, width: int) -> Table:
         table.add_column("severity", no_wrap=True)
     table.add_column("tenant", overflow="fold")
     table.add_column("host", overflow="fold")
-    table.add_column("of fair share", justify="right", no_wrap=True)
-    table.add_column("opened", justify="right", no_wrap=True)
+    table.add_column("of its\nshare", justify="right", no_wrap=True)
+    table.add_column("opened\nago", justify="right", no_wrap=True)
     table.add_column("next", overflow="fold")
     for case in answer.cases:
         table.add_row(
@@ -117,8 +119,8 @@ def cases_table(answer: CaseList, *, width: int) -> Table:
             *([case.severity] if width >= _WIDE else []),
             case.tenant,
             case.host,
-            f"{figures.times(case.ratio)} {case.resource}",
-            f"{figures.length(answer.at - case.opened_at)} ago",
+            _of_share(case.ratio, case.resource),
+            figures.length(answer.at - case.opened_at),
             what_next(case, answer.at),
         )
     return table
@@ -136,29 +138,31 @@ def what_next(case: CaseLine, now: float) -> str:
         case "notified":
             return "deadline passed"
         case "limited" if case.limit is not None:
-            return f"limit ends in {figures.length(case.limit.lease_until - now)}"
+            return f"lifted in {figures.length(case.limit.lease_until - now)}"
         case "held":
-            return f"operator decides: {case.held_because}".removesuffix(": ")
+            return "an operator decides"
     return case.closing or case.state
 
 
 def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    return Table(
+        box=None, padding=(0, 1), pad_edge=False, collapse_padding=True, header_style="bold"
+    )
 
 
 def _heard(host: HostLine, now: float) -> Text:
     ago = now - host.last_report_at
     silent = ago > _SILENT_AFTER_INTERVALS * host.interval_seconds
-    return Text(f"{figures.length(ago)} ago", "bold red" if silent else "")
+    return Text(figures.length(ago), "bold red" if silent else "")
 
 
 def _use(view: ResourceView | None) -> str:
     if view is None:
         return "?"
     used = figures.bare(view.resource, view.used)
-    if view.resource == "disk" or view.capacity is None:
-        return used if view.capacity is not None else f"{used} of ?"
-    return f"{used} of {figures.bare(view.resource, view.capacity).removesuffix('.0')}"
+    if view.resource == "disk" and view.capacity is not None:
+        return used
+    return f"{used}/{figures.bare(view.resource, view.capacity).removesuffix('.0')}"
 
 
 def _most_waiting(views: Sequence[ResourceView]) -> str:
@@ -168,7 +172,11 @@ def _most_waiting(views: Sequence[ResourceView]) -> str:
     if not waiting:
         return "?"
     most = max(waiting, key=waiting.__getitem__)
-    return f"{most} {figures.percent(waiting[most])}"
+    return f"{_SHORT[most]} {figures.percent(waiting[most])}"
+
+
+def _of_share(ratio: float, resource: Resource | None) -> str:
+    return figures.times(ratio) + (f" {_SHORT[resource]}" if resource else "")
 
 
 def _ratio_style(ratio: float) -> str:

@@ -18,6 +18,8 @@ from fairuse_cli.tables import is_plain, tenants_table
 REFRESH_SECONDS = 2.0
 _HEADER_LINES = 5
 _PIPED_ROWS = 100
+_BAR_WIDTH = 16
+_WIDE_ENOUGH_FOR_BARS = 100
 
 
 def show_top(client: Client, console: Console, *, host: str | None, once: bool) -> None:
@@ -53,7 +55,7 @@ def frame(client: Client, console: Console, *, host: str | None) -> RenderableTy
     table = tenants_table(
         tenants.tenants,
         open_cases=cases,
-        bar_width=max(0, min(20, console.width - 78)),
+        bar_width=_BAR_WIDTH if console.width >= _WIDE_ENOUGH_FOR_BARS else 0,
         plain=is_plain(console),
     )
     return Group(_header(tenants.at, hosts, list(cases.values()), paused=paused), "", table)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from controller.cases.desk import Desk
-from controller.cases.model import NoticeDocument, NoticeKind
+from controller.cases.model import Case, NoticeDocument, NoticeKind
 from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
@@ -77,6 +78,17 @@ def after_refusals(
     return RetryAt(min(now + retry_delay_seconds(tries), last_chance), reason)
 
 
+def overtaken(kind: NoticeKind, about: NoticeDocument, case: Case) -> str:
+    """Why a notice that waited for long has nothing true to say any more; empty if it has."""
+    if kind == "first-notice" and case.state == "closed":
+        return "the case closed before the notice could be sent"
+    if kind == "limit-started" and (
+        case.limit is None or about.limit is None or case.limit.order != about.limit.order
+    ):
+        return "the limit ended before the notice could be sent"
+    return ""
+
+
 class Dispatcher:
     """The outbox's sender. One pass at a time; `wake` asks for one soon."""
 
@@ -133,14 +145,18 @@ class Dispatcher:
         async with self._passing:
             async with self._database.read() as connection:
                 rows = await notices.due(connection, now, _AT_A_TIME)
-            await asyncio.gather(*(self._settle(row, now) for row in rows))
+            by_case: defaultdict[str, list[NoticeRow]] = defaultdict(list)
+            for row in sorted(rows, key=lambda row: row.queued_at):
+                by_case[row.case_id].append(row)
+            await asyncio.gather(*(self._settle(each, now) for each in by_case.values()))
 
-    async def _settle(self, row: NoticeRow, now: float) -> None:
-        """One notice; it stays due when this fails, and does not hold up the others."""
-        try:
-            await self._send(row, now)
-        except Exception:  # noqa: BLE001 - as the docstring says
-            _log.exception("notice %s could not be settled", row.id)
+    async def _settle(self, rows: Sequence[NoticeRow], now: float) -> None:
+        """One case's notices in their order. What fails stays due, and holds up no other."""
+        for row in rows:
+            try:
+                await self._send(row, now)
+            except Exception:  # noqa: BLE001 - as the docstring says
+                _log.exception("notice %s could not be settled", row.id)
 
     async def _send(self, row: NoticeRow, now: float) -> None:
         async with self._slots:
@@ -163,6 +179,10 @@ class Dispatcher:
         if row.id in self._unrecorded:
             return self._unrecorded[row.id][0]
         document = _document_decoder.decode(row.document)
+        kind = msgspec.convert(row.kind, NoticeKind)
+        case = await self._desk.case(row.case_id)
+        if case is not None and (reason := overtaken(kind, document, case)):
+            return GiveUp(reason)
         tenant = document.case.tenant
         contact = self._directory.contact_for(tenant)
         if contact is None or not contact.channels:

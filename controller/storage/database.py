@@ -85,7 +85,10 @@ def _engine(url: str) -> AsyncEngine:
         _make_private_file(parsed)
         engine = create_async_engine(parsed, pool_size=4, max_overflow=0)
     except (sa.exc.ArgumentError, ModuleNotFoundError, OSError) as error:
-        raise StorageError(f"storage.database: {error}") from error
+        raise StorageError(
+            f"storage.database: {error}; expected a URL such as "
+            "sqlite+aiosqlite:////var/lib/fairuse-controller/fairuse.db"
+        ) from error
     sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

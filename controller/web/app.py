@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import hdrs, web
 
-from controller.web import agents, openapi, operators
+from controller.web import agents, customer, health, openapi, operators, status
 from controller.web.auth import authorise
 from controller.web.errors import PAGE_HEADERS, Refused, explain_errors
 from controller.web.routes import Route
@@ -22,7 +22,14 @@ MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 30.0
 """A body that takes longer to arrive is given up: whoever sends it holds memory meanwhile."""
 
-ROUTES: tuple[Route, ...] = (*agents.ROUTES, *operators.ROUTES, *openapi.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *agents.ROUTES,
+    *operators.ROUTES,
+    *customer.ROUTES,
+    *status.ROUTES,
+    *openapi.ROUTES,
+    *health.ROUTES,
+)
 
 
 def build_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:

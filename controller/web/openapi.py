@@ -92,10 +92,10 @@ def _bodies(routes: Iterable[Route]) -> Iterator[Any]:
 
 def _operation(route: Route, schema_of: dict[int, dict[str, Any]]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": route.handler.__name__,
+        "operationId": f"{_area(route)}_{route.handler.__name__}",
         "summary": route.summary,
         "description": inspect.getdoc(route.handler) or "",
-        "tags": [_tag(route)],
+        "tags": [_area(route)],
         "security": _security(route),
         "responses": _responses(route, schema_of),
     }
@@ -110,10 +110,9 @@ def _operation(route: Route, schema_of: dict[int, dict[str, Any]]) -> dict[str, 
     return operation
 
 
-def _tag(route: Route) -> str:
-    if route.is_page:
-        return "pages"
-    return "agents" if route.path.startswith("/agent/") else "operators"
+def _area(route: Route) -> str:
+    """The module that the route is declared in."""
+    return route.handler.__module__.rpartition(".")[2]
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

@@ -199,6 +199,8 @@ class Keeper:
         barred = leases.barred(lease, now=now)
         if barred is None and now - self._heard_at > self._settings.max_silence:
             barred = f"the controller was not heard of for {now - self._heard_at:.0f} s"
+        if order.order in self._limits.stuck:
+            barred = "it is being lifted, and the kernel has not taken that yet"
         if barred is not None:
             self._refuse(order, Refusal(2, barred))
             return

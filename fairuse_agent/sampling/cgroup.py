@@ -16,10 +16,9 @@ from fairuse_agent.sampling.counters import Counters
 from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.parse import DiskCounters
 
-_FLAT_BYTES = 1024
-"""Holds a whole cpu.stat or pressure file."""
-_DISKS_BYTES = 4096
-"""Holds some 30 disks; a longer file is read again with what it needs."""
+_FLAT_BYTES = 448
+"""Holds a whole cpu.stat or pressure file, and what Python keeps of it stays under the 512 bytes
+that its quick allocator serves."""
 
 _ABSENT = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOTDIR)
 """Ways in which a kernel says that it has no such figure (for this cgroup, now)."""
@@ -43,14 +42,17 @@ class CgroupFiles:
         "_serviced",
         "_throttle",
         "_transferred",
+        "before",
         "path",
         "trouble",
         "wanted",
     )
 
     def __init__(self, path: str, hierarchies: Hierarchies, *, psi: bool) -> None:
-        """Open what there is; raise CgroupGoneError when no file tells CPU usage."""
+        """Open what there is. Raises CgroupGoneError when no file tells CPU usage."""
         self.path = path
+        self.before: Counters | None = None
+        """What was read in the last round; the reader of rounds keeps it here."""
         self.trouble = ""
         """Why something that should be there could not be read; empty when all is well."""
         self.wanted = _wanted_files(path, hierarchies, psi=psi)
@@ -58,14 +60,14 @@ class CgroupFiles:
         self._cpu_pressure = self._io_pressure = -1
         self._io = self._transferred = self._serviced = -1
         self._disks: dict[bytes, DiskCounters] | None = None
-        self._disks_text = b""
+        self._disks_text: bytes | None = None
         self.open_missing()
-        if self._cpu < 0 and self._cpuacct < 0 and not self.trouble:
-            self.close()
-            raise CgroupGoneError(path)
 
     def open_missing(self) -> None:
-        """Try again what was absent: a controller or PSI may have been switched on since."""
+        """Open what is absent so far: a controller or PSI may have been switched on since.
+
+        Raises CgroupGoneError when no file tells CPU usage.
+        """
         self.trouble = ""
         for slot, file in self.wanted:
             if getattr(self, slot) >= 0 or (slot == "_cpuacct" and self._cpu >= 0):
@@ -75,6 +77,9 @@ class CgroupFiles:
             except OSError as error:
                 if error.errno not in _ABSENT:
                     self.trouble = f"{file}: {error.strerror}"
+        if self._cpu < 0 and self._cpuacct < 0 and not self.trouble:
+            self.close()
+            raise CgroupGoneError(self.path)
 
     def close(self) -> None:
         """Let go of all descriptors."""
@@ -88,61 +93,82 @@ class CgroupFiles:
 
         `disks` False leaves the disks' counters out, where the kernel is known not to count.
         """
-        counters = Counters()
+        usage = throttled = cpu_waiting = io_waiting = None
         try:
             if self._cpu >= 0:
                 text = pread(self._cpu, _FLAT_BYTES, 0)
-                counters.cpu = parse.field(text, b"usage_usec")
+                usage = parse.field(text, parse.USAGE)
                 if self._throttle < 0:
-                    counters.throttled = parse.field(text, b"throttled_usec")
+                    throttled = parse.field(text, parse.THROTTLED)
             elif self._cpuacct >= 0:
                 usage = parse.number(pread(self._cpuacct, _FLAT_BYTES, 0))
-                counters.cpu = None if usage is None else usage // 1000
+                usage = None if usage is None else usage // 1000
         except OSError as error:
             raise CgroupGoneError(self.path) from error
-        if self._throttle >= 0:
-            throttled = parse.field(self._pread("_throttle"), b"throttled_time")
-            counters.throttled = None if throttled is None else throttled // 1000
+        before = self.before
+        if before is not None and before.cpu == usage and before.throttled is not None:
+            throttled = before.throttled  # Who did not run was not held back from running.
+        elif self._throttle >= 0:
+            try:
+                throttled = parse.field(pread(self._throttle, _FLAT_BYTES, 0), parse.THROTTLED_V1)
+                throttled = None if throttled is None else throttled // 1000
+            except OSError:
+                self._drop("_throttle")
         if self._cpu_pressure >= 0:
-            counters.cpu_waiting = parse.pressure_total(self._pread("_cpu_pressure"))
+            try:
+                cpu_waiting = parse.pressure_total(pread(self._cpu_pressure, _FLAT_BYTES, 0))
+            except OSError:
+                self._drop("_cpu_pressure")
         if self._io_pressure >= 0:
-            counters.io_waiting = parse.pressure_total(self._pread("_io_pressure"))
-        if disks:
-            counters.disks = self._read_disks()
-        return counters
+            try:
+                io_waiting = parse.pressure_total(pread(self._io_pressure, _FLAT_BYTES, 0))
+            except OSError:
+                self._drop("_io_pressure")
+        return Counters(
+            usage, throttled, cpu_waiting, io_waiting, self._read_disks() if disks else None
+        )
 
     def _read_disks(self) -> dict[bytes, DiskCounters] | None:
         """The disks' counters; the very same dict as before when no byte of them changed."""
-        if self._io >= 0:
-            text = self._pread("_io", _DISKS_BYTES)
-            if text != self._disks_text or self._disks is None:
-                self._disks, self._disks_text = parse.io_stat(text), text
-        elif self._transferred >= 0:
-            text = self._pread("_transferred", _DISKS_BYTES)
-            serviced = self._pread("_serviced", _DISKS_BYTES)
-            if text + serviced != self._disks_text or self._disks is None:
-                self._disks, self._disks_text = parse.disks_of_v1(text, serviced), text + serviced
+        slot = "_io" if self._io >= 0 else "_transferred"
+        descriptor = self._io if self._io >= 0 else self._transferred
+        if descriptor < 0:
+            return None
+        try:
+            text = _whole(descriptor)
+            if text == self._disks_text:
+                return self._disks
+            if slot == "_io":
+                self._disks = parse.io_stat(text)
+            else:
+                # Operations cannot change when bytes do not: the second file waits till then.
+                slot = "_serviced"
+                serviced = _whole(self._serviced) if self._serviced >= 0 else b""
+                self._disks = parse.disks_of_v1(text, serviced)
+        except OSError:
+            self._drop(slot)
+            return None
+        self._disks_text = text
         return self._disks
 
-    def _pread(self, slot: str, size: int = _FLAT_BYTES) -> bytes:
-        """One file's text; empty, and the file closed, when it can be read no more.
+    def _drop(self, slot: str) -> None:
+        """This file can be read no more, until `open_missing` finds it again.
 
         A pressure file that `cgroup.pressure` switches off fails with ENODEV while its cgroup
         lives on.
         """
-        descriptor: int = getattr(self, slot)
-        if descriptor < 0:
-            return b""
-        try:
-            text = pread(descriptor, size, 0)
-            while len(text) == size:
-                size *= 4
-                text = pread(descriptor, size, 0)
-        except OSError:
-            os.close(descriptor)
-            setattr(self, slot, -1)
-            return b""
-        return text
+        os.close(getattr(self, slot))
+        setattr(self, slot, -1)
+
+
+def _whole(descriptor: int) -> bytes:
+    """A file of any length; nearly all fit into the first read."""
+    size = _FLAT_BYTES
+    text = pread(descriptor, size, 0)
+    while len(text) == size:
+        size *= 4
+        text = pread(descriptor, size, 0)
+    return text
 
 
 def _wanted_files(path: str, on: Hierarchies, *, psi: bool) -> tuple[tuple[str, str], ...]:

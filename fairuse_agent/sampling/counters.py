@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from fairuse_agent.sampling.parse import DiskCounters, increase
 
 _NO_DISK: DiskCounters = (0, 0, 0, 0)
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(msgspec.Struct, gc=False):
     """Times in microseconds and disks by b"MAJOR:MINOR"; totals or differences of totals.
 
     None: not measured, which is not zero.
@@ -58,7 +57,7 @@ def _gained(before: int | None, now: int | None) -> int | None:
 def _disks_gained(
     before: dict[bytes, DiskCounters] | None, now: dict[bytes, DiskCounters] | None
 ) -> dict[bytes, DiskCounters] | None:
-    """By disk; one that did nothing is left out. A disk that shows for the first time began at 0."""
+    """By disk; one that did nothing is left out, one that shows for the first time began at 0."""
     if now is None or before is None:
         return None
     if now is before:  # Not a byte of the file changed.

@@ -44,6 +44,4 @@ class DiskNames:
     def _real(self) -> list[str]:
         if not self._block.is_dir():
             return []
-        return sorted(
-            entry.name for entry in self._block.iterdir() if (entry / "device").exists()
-        )
+        return sorted(entry.name for entry in self._block.iterdir() if (entry / "device").exists())

@@ -12,18 +12,17 @@ DiskCounters = tuple[int, int, int, int]
 _IO_STAT_FIELDS = {b"rbytes": 0, b"wbytes": 1, b"rios": 2, b"wios": 3}
 
 
+USAGE, THROTTLED, THROTTLED_V1 = b"usage_usec ", b"throttled_usec ", b"throttled_time "
+
+
 def field(text: bytes, name: bytes) -> int | None:
-    """The number of the line `name NUMBER` in a flat file such as cpu.stat."""
-    if text.startswith(name + b" "):
-        start = len(name) + 1
-    else:
-        found = text.find(b"\n" + name + b" ")
-        if found < 0:
-            return None
-        start = found + len(name) + 2
-    end = text.find(b"\n", start)
+    """The number of the line that begins with `name` in a flat file such as cpu.stat.
+
+    `name` ends with its blank. No field's name is the end of another's in these files.
+    """
     try:
-        return int(text[start : end if end >= 0 else None])
+        start = text.index(name) + len(name)
+        return int(text[start : text.index(b"\n", start)])
     except ValueError:
         return None
 
@@ -37,15 +36,10 @@ def number(text: bytes) -> int | None:
 
 
 def pressure_total(text: bytes) -> int | None:
-    """Microseconds in which at least one task waited: `total` of a pressure file's first line."""
-    if not text.startswith(b"some "):
-        return None
-    start = text.find(b"total=")
-    end = text.find(b"\n")
-    if not 0 <= start < end:
-        return None
+    """Microseconds in which at least one task waited: `total` of a pressure file's first line,
+    which is always that of `some`."""
     try:
-        return int(text[start + 6 : end])
+        return int(text[text.index(b"total=") + 6 : text.index(b"\n")])
     except ValueError:
         return None
 

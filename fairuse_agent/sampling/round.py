@@ -81,6 +81,7 @@ class Sampler:
             psi=self._source == "psi",
             run_delay=run_delay if self._source == "run-delay" else None,
         )
+        self._silent: list[str] = []
         self._read_at: float | None = None
         self._read_at_wall = 0.0
         self._refreshed_at = monotonic()
@@ -98,17 +99,20 @@ class Sampler:
         started_at = self._read_at_wall
         self._read_at, self._read_at_wall = now, wall
         notes: list[str] = []
-        self._refresh_if_due(now, notes)
+        refreshed = self._refresh_if_due(now, notes)
         links = self._read_links(notes)
-        if self._cgroups.refresh() | self._links.update(links.keys()) or first:
-            self._arrange(first=first)
-        disks_counted = self._disks_counted(notes)
+        moved = self._cgroups.refresh() | self._links.update(links.keys())
+        if moved or first or self._tenants.incomplete:
+            self._tenants.arrange(self._cgroups.owners, self._links.owners, first=first)
+        if self._silent or refreshed or first:
+            # Asked rarely: the kernel adds up all cgroups for the answer.
+            self._silent = self._silent_disks()
         tenants = self._tenants.usage(
             seconds,
             self._counters,
             links,
             self._host.disks.by_number,
-            disks_counted=disks_counted,
+            disks_counted=len(self._silent) < len(self._host.disks.reported),
         )
         usage = self._host.read(seconds, links, self._links.names, self._route)
         self._counters = links
@@ -136,10 +140,79 @@ class Sampler:
         while True:
             try:
                 await self._links.watch()
-            except Exception:
+            except Exception:  # noqa: BLE001 (whatever it was: told, and tried again)
                 _log.exception(
                     "link events stopped; interface names are asked in every round until they"
                     " are back, tried again in %g s",
                     _WATCH_AGAIN_SECONDS,
                 )
             await asyncio.sleep(_WATCH_AGAIN_SECONDS)
+
+    def _refresh_if_due(self, now: float, notes: list[str]) -> bool:
+        if now - self._refreshed_at < _REFRESH_SECONDS:
+            return False
+        self._refreshed_at = now
+        try:
+            self._host.refresh()
+        except OSError as error:
+            notes.append(f"disks and uplinks are as they were: {error}")
+        self._tenants.open_missing()
+        return True
+
+    def _read_links(self, notes: list[str]) -> dict[int, LinkCounters]:
+        """Interface counters; those of the last round where the kernel gave none."""
+        try:
+            links, whole = self._route.link_counters()
+        except OSError as error:
+            notes.append(f"interface counters could not be read: {error.strerror or error}")
+            return self._counters
+        # A list that changed while it was read may lack an interface: it is not new next time.
+        return links if whole else {**self._counters, **links}
+
+    def _silent_disks(self) -> list[str]:
+        """Disks whose use the kernel does not count by tenant. cgroup v1 counts a disk only once
+        some throttle rule has been written for it, which the limiter may do and the agent not."""
+        root = self._hierarchies.blkio_v1
+        if root is None:
+            return []
+        try:
+            text = (root / "blkio.throttle.io_service_bytes_recursive").read_bytes()
+        except OSError:
+            return []  # An older kernel, which has no such file in the root and always counts.
+        counted = parse.throttle_counters(text)
+        names = self._host.disks.by_number
+        return sorted(name for number, name in names.items() if number not in counted)
+
+    def _standing_notes(self) -> list[str]:
+        notes = list(self._host.notes)
+        if self._silent:
+            notes.append(
+                f"tenants' use of {', '.join(self._silent)} is not counted: cgroup v1 begins when"
+                " a throttle rule is first written for a disk"
+            )
+        if troubles := self._tenants.troubles:
+            notes.append(f"{len(troubles)} cgroups could not be read whole, first {troubles[0]}")
+        if self._source == "run-delay":
+            notes.append(
+                "the kernel tells no pressure by cgroup: CPU waiting is the run delay of each"
+                " tenant's longest waiting task, I/O waiting is not measured"
+            )
+        elif self._source == "none":
+            notes.append("the kernel tells neither pressure nor run delay: no waiting is measured")
+        return notes
+
+
+def _pressure_source(
+    host: HostMeter, hierarchies: Hierarchies, run_delay: RunDelay
+) -> PressureSource:
+    """PSI by cgroup lives in v2; a host with v1 alone can have it for the whole host at most."""
+    if host.has_psi and hierarchies.v2 is not None:
+        return "psi"
+    return "run-delay" if run_delay.available() else "none"
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many open files as this process may have: some six a tenant are needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -21,19 +21,11 @@ _NO_DISKS: tuple[DiskUsage, ...] = ()
 
 
 @dataclass(slots=True)
-class WatchedCgroup:
-    """A cgroup's files and what they said in the last round."""
-
-    files: CgroupFiles
-    before: Counters | None
-
-
-@dataclass(slots=True)
 class Tenant:
     """One tenant, all of its cgroups and the indices of its interfaces."""
 
     owner: Owner
-    cgroups: list[WatchedCgroup]
+    cgroups: list[CgroupFiles]
     links: list[int]
 
 
@@ -45,8 +37,12 @@ class Tenants:
         self._hierarchies = hierarchies
         self._psi = psi
         self._run_delay = run_delay
-        self._watched: dict[str, WatchedCgroup] = {}
+        self._watched: dict[str, CgroupFiles] = {}
         self._by_name: dict[str, Tenant] = {}
+        self.incomplete = False
+        """A cgroup went, or could not be opened, since the last `arrange`: arrange again."""
+        self.troubles: list[str] = []
+        """What should have been readable and was not, a sentence a cgroup."""
 
     def arrange(
         self, cgroups: Mapping[str, Owner], links: Mapping[int, Owner], *, first: bool
@@ -66,6 +62,8 @@ class Tenants:
         for index, owner in links.items():
             _tenant(by_name, owner).links.append(index)
         self._by_name = by_name
+        self.incomplete = len(self._watched) < len(cgroups)
+        self._note_troubles()
 
     def places(self, link_names: Mapping[int, str]) -> tuple[TenantPlace, ...]:
         """Where every tenant lives in the kernel now."""
@@ -73,7 +71,7 @@ class Tenants:
             TenantPlace(
                 tenant=tenant.owner.tenant,
                 weight=tenant.owner.weight,
-                cgroups=tuple(watched.files.path for watched in tenant.cgroups),
+                cgroups=tuple(watched.path for watched in tenant.cgroups),
                 interfaces=tuple(link_names[index] for index in tenant.links),
             )
             for tenant in self._by_name.values()
@@ -82,11 +80,8 @@ class Tenants:
     def open_missing(self) -> None:
         """Try again all files that were absent."""
         for watched in self._watched.values():
-            watched.files.open_missing()
-
-    def troubles(self) -> list[str]:
-        """What should have been readable and was not."""
-        return [watched.files.trouble for watched in self._watched.values() if watched.files.trouble]
+            watched.open_missing()
+        self._note_troubles()
 
     def close(self) -> None:
         """Let go of all descriptors."""
@@ -138,45 +133,55 @@ class Tenants:
             )
         return tuple(usages)
 
-    def _gained(self, watched: WatchedCgroup, *, disks_counted: bool) -> Counters:
+    def _gained(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters:
         """One cgroup's use since the last round; a removed one's last interval is lost."""
         try:
-            now = watched.files.read(disks=disks_counted)
+            now = watched.read(disks=disks_counted)
         except CgroupGoneError:
             return self._remade(watched, disks_counted=disks_counted)
         if self._run_delay is not None:
-            now.cpu_waiting = self._run_delay.total_microseconds(watched.files.path)
+            now.cpu_waiting = self._run_delay.total_microseconds(watched.path)
         before, watched.before = watched.before, now
         return _NOTHING if before is None else gained(before, now)
 
-    def _remade(self, watched: WatchedCgroup, *, disks_counted: bool) -> Counters:
+    def _remade(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters:
         """The cgroup was removed; if another of its name stands there, that is a new one."""
-        watched.files.close()
+        watched.close()
         watched.before = None
         try:
-            watched.files = CgroupFiles(watched.files.path, self._hierarchies, psi=self._psi)
-            watched.before = watched.files.read(disks=disks_counted)
+            watched.open_missing()
+            now = watched.read(disks=disks_counted)
         except CgroupGoneError:
+            self._forget(watched.path)
+            self.incomplete = True
             return _NOTHING
-        return gained(JUST_MADE, watched.before)
+        watched.before = now
+        return gained(JUST_MADE, now)
 
-    def _open(self, path: str, before: Counters | None) -> WatchedCgroup | None:
+    def _open(self, path: str, before: Counters | None) -> CgroupFiles | None:
         try:
-            files = CgroupFiles(path, self._hierarchies, psi=self._psi)
+            watched = CgroupFiles(path, self._hierarchies, psi=self._psi)
         except CgroupGoneError:
             return None
-        self._watched[path] = WatchedCgroup(files, before)
-        return self._watched[path]
+        watched.before = before
+        self._watched[path] = watched
+        return watched
+
+    def _note_troubles(self) -> None:
+        self.troubles = [files.trouble for files in self._watched.values() if files.trouble]
 
     def _forget(self, path: str) -> None:
-        self._watched.pop(path).files.close()
+        self._watched.pop(path).close()
         if self._run_delay is not None:
             self._run_delay.forget(path)
 
 
 def waiting_seconds(microseconds: int | None, seconds: float) -> float | None:
     """Waiting as a part of the interval: reading takes a moment, so it could seem longer."""
-    return None if microseconds is None else min(microseconds / 1e6, seconds)
+    if microseconds is None:
+        return None
+    waited = microseconds / 1e6
+    return waited if waited < seconds else seconds
 
 
 def _disk_usages(

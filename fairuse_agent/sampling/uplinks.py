@@ -1,4 +1,4 @@
-"""The host's ways to the world: which interfaces they are, what they can carry, where they queue."""
+"""The host's ways to the world: which interfaces, what they can carry, where packets queue."""
 
 from __future__ import annotations
 

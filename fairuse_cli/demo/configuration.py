@@ -164,7 +164,7 @@ sender = "Example Hosting <abuse@hosting.example>"
 def policy_toml() -> str:
     """The rule of the real thing, with seconds where a provider has minutes and hours."""
     steps = "\n".join(
-        f'[severity.{name}]\nharmed_share = {harmed}\nwaiting = {waiting}\n'
+        f"[severity.{name}]\nharmed_share = {harmed}\nwaiting = {waiting}\n"
         f'deadline = "{DEADLINE_SECONDS}s"\n'
         for name, harmed, waiting in (("low", 0, 0), ("high", 0.25, 0.2), ("critical", 0.5, 0.4))
     )
@@ -175,6 +175,8 @@ clause = "You may use what nobody else needs, and your fair share at any time."
 [rule]
 window = "{WINDOW_SECONDS}s"
 ratio = {RATIO}
+# A case that has just ended is not opened again by the seconds that show that it has.
+measured_share = 0.75
 cpu = {{ harmed_waiting = {HARMED_WAITING} }}
 
 {steps}

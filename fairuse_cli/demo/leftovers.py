@@ -116,7 +116,11 @@ def clean() -> None:
 def _lift_all(settings: Path) -> None:
     command = [sys.executable, "-m", "fairuse_agent.limiter.main", "lift-all", "--config"]
     done = subprocess.run(  # noqa: S603 - our own program
-        [*command, str(settings)], capture_output=True, text=True, timeout=_LIFT_SECONDS, check=False
+        [*command, str(settings)],
+        capture_output=True,
+        text=True,
+        timeout=_LIFT_SECONDS,
+        check=False,
     )
     if done.returncode != 0:
         raise CannotClean(

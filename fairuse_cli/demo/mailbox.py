@@ -60,9 +60,11 @@ class Mailbox:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
 
-    def to(self, recipient: str, *, since: float = 0.0) -> list[Mail]:
-        """The mails to this address, those since the time `since` of the monotonic clock."""
-        return [mail for mail in self.mails if recipient in mail.recipients and mail.at >= since]
+    def about(self, case_id: str, *, since: float) -> Mail | None:
+        """The first mail about a case since that time of the monotonic clock."""
+        return next(
+            (mail for mail in self.mails if mail.at >= since and case_id in mail.text), None
+        )
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Called by the server for every mail."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import pwd
 import shutil
 import socket
 import sys
-import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fairuse_cli.demo.configuration import Places
 from fairuse_cli.demo.leftovers import Record
 from fairuse_cli.demo.stage import HOST
-from fairuse_cli.processes import Program, ProgramError, wait_ready
+from fairuse_cli.processes import Program, ProgramError, first_to_end, wait_ready
 
 UNPRIVILEGED_USER = "nobody"
 READY_SECONDS = 20.0
@@ -66,10 +66,14 @@ def free_port() -> int:
 class Programs:
     """Limiter, agent and controller of one run."""
 
-    def __init__(self, places: Places, record: Record, http_port: int) -> None:
+    def __init__(
+        self, places: Places, record: Record, *, http_port: int, prefix: tuple[str, ...]
+    ) -> None:
+        """`prefix` is what runs the agent and the controller without privileges."""
         self._places = places
-        self._record = record
-        self._prefix = unprivileged_prefix()
+        self.record = record
+        self.http_port = http_port
+        self._prefix = prefix
         self.url = f"http://127.0.0.1:{http_port}"
         self.limiter = self._program(
             "limiter", "fairuse_agent.limiter.main", places.limiter_settings
@@ -118,11 +122,11 @@ class Programs:
     async def _start(self, program: Program, is_ready: Callable[[], Awaitable[bool]]) -> None:
         await program.start()
         if program.pid is not None:
-            self._record.add(program.name, program.pid)
+            self.record.add(program.name, program.pid)
         await wait_ready(program, is_ready, timeout_seconds=READY_SECONDS)
 
     async def _controller_answers(self) -> bool:
-        return await asyncio.to_thread(_answers, f"{self.url}/healthz")
+        return await asyncio.to_thread(_answers, self.http_port)
 
     async def _limiter_listens(self) -> bool:
         path = self._places.limiter / "limiter.sock"
@@ -151,11 +155,11 @@ class Programs:
             )
         return out.decode().strip()
 
-    @property
-    def running(self) -> tuple[Program, ...]:
-        """Those that were started and should not end by themselves."""
+    async def run(self) -> None:
+        """Wait for as long as all that were started run; raise ProgramError when one has ended."""
         all_three = (self.limiter, self.agent, self.controller)
-        return tuple(program for program in all_three if program.pid is not None)
+        ended = await first_to_end([program for program in all_three if program.pid is not None])
+        raise ProgramError(ended.describe_end())
 
     async def stop(self) -> None:
         """The agent first, then the limiter, which lifts what it holds, then the controller."""
@@ -167,9 +171,12 @@ async def _at_once() -> bool:
     return True
 
 
-def _answers(url: str) -> bool:
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)
-    except OSError:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()

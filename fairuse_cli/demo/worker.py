@@ -173,7 +173,7 @@ def _settle(cgroups: list[str], namespace: str, user: int, parent: int) -> None:
     for cgroup in cgroups:
         (Path(cgroup) / "cgroup.procs").write_text(str(os.getpid()))
     if namespace:
-        with open(namespace) as handle:
+        with Path(namespace).open() as handle:
             _check(_libc.setns(handle.fileno(), _CLONE_NEWNET), f"setns({namespace})")
     os.setgroups([])
     os.setresgid(user, user, user)

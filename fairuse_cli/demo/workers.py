@@ -24,6 +24,9 @@ class Worker:
     def __init__(self, name: str, process: asyncio.subprocess.Process, log_file: Path) -> None:
         self.name = name
         self._process = process
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("expected a process with pipes for its standard input and output")
+        self._input, self._output = process.stdin, process.stdout
         self._log_file = log_file
 
     @classmethod
@@ -73,15 +76,13 @@ class Worker:
         return counted
 
     async def _ask(self, command: dict[str, object]) -> bytes:
-        assert self._process.stdin is not None  # asked for at start
-        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        self._input.write(json.dumps(command).encode() + b"\n")
         return await self._answer()
 
     async def _answer(self) -> bytes:
-        assert self._process.stdout is not None  # asked for at start
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                answer = await self._process.stdout.readline()
+                answer = await self._output.readline()
         except TimeoutError:
             answer = b""
         if not answer:

@@ -50,7 +50,7 @@ class MailServer:
         self.senders.append(envelope.mail_from or "")
         self.encrypted.append(session.ssl is not None)
         if self.drop_before_answer:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             await asyncio.sleep(0)
         return self.answers.pop(0) if self.answers else "250 queued as 4711"

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from controller.cases.desk import Desk
 from controller.cases.lifecycle import open_case, see_verdict
-from controller.cases.model import Case
+from controller.cases.model import Case, StandingLimit
 from controller.cases.record import write_step
 from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
@@ -22,6 +23,7 @@ from controller.contact.dispatcher import (
     GiveUp,
     RetryAt,
     after_refusals,
+    overtaken,
     retry_delay_seconds,
 )
 from controller.contact.mail import MailChannel
@@ -274,6 +276,56 @@ async def test_a_fault_of_our_own_is_retried_and_in_the_end_held(
         await dispatcher.send_due(NOW + RETRY_FOR)
         assert (await box.case()).state == "held"
     assert "could not be sent by email" in caplog.text
+
+
+async def test_a_first_notice_that_waited_until_its_case_closed_is_not_sent(
+    tmp_path: Path,
+) -> None:
+    async with outbox(tmp_path) as box:
+        await box.desk.dismiss(samples.CASE_ID, by="otto", reason="agreed by telephone")
+        mail = accepts("email")
+        await box.dispatcher(mail).send_due(NOW)
+        row, case = await box.row(), await box.case()
+    assert mail.ids == []
+    assert row.failed_at is not None
+    assert "closed before" in row.answer
+    assert case.state == "closed"
+
+
+@pytest.mark.parametrize(
+    ("now_standing", "still_true"),
+    [
+        pytest.param(samples.limit(), True, id="it-stands"),
+        pytest.param(samples.limit(allowance=2.0), True, id="it-moved"),
+        pytest.param(samples.limit(order="another"), False, id="another-stands"),
+        pytest.param(None, False, id="it-ended"),
+    ],
+)
+def test_a_limit_is_announced_only_while_it_stands(
+    now_standing: StandingLimit | None, still_true: bool
+) -> None:
+    about = samples.document(limit=samples.limit())
+    reason = overtaken("limit-started", about, samples.case(limit=now_standing))
+    assert (reason == "") is still_true
+
+
+async def test_notices_of_one_case_go_out_in_the_order_in_which_they_were_queued(
+    tmp_path: Path,
+) -> None:
+    async with outbox(tmp_path) as box:
+        document = msgspec.json.encode(samples.document()).decode()
+        async with box.database.write() as connection:
+            await notices.queue(
+                connection,
+                id="a-later-one",
+                case_id=samples.CASE_ID,
+                kind="limit-ended",
+                queued_at=NOW + 1,
+                document=document,
+            )
+        mail = accepts("email")
+        await box.dispatcher(mail).send_due(NOW + 1)
+    assert mail.ids == [samples.FIRST_NOTICE, "a-later-one"]
 
 
 async def test_the_loop_sends_when_it_is_woken(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def test_a_report_survives_the_wire_in_both_forms() -> None:
         pytest.param({"seconds": "ten"}, "$.seconds", id="wrong type"),
         pytest.param({"colour": "red"}, "colour", id="unknown field"),
         pytest.param({"seconds": 0.0}, "seconds: expected more than 0", id="no time"),
-        pytest.param({"seconds": float("nan")}, "seconds: expected more than 0", id="not a number"),
+        pytest.param({"seconds": float("nan")}, "$.seconds", id="not a number"),
         pytest.param({"started_at": float("nan")}, "started_at", id="no instant"),
-        pytest.param({"sequence": -1}, "sequence: expected 0 or more", id="negative number"),
+        pytest.param({"sequence": -1}, "$.sequence", id="negative number"),
         pytest.param({"protocol": 99}, "protocol: this controller speaks version 1", id="newer"),
         pytest.param(
             {"tenants": [{"tenant": "t", "weight": 0.0}]}, "tenants[0].weight", id="no weight"

@@ -21,8 +21,9 @@ REASON = {"reason": "neighbours called"}
 class Api:
     """Calls the API, and checks every JSON answer against the server's own description of it."""
 
-    def __init__(self, served: Served, session: aiohttp.ClientSession) -> None:
+    def __init__(self, served: Served, session: aiohttp.ClientSession, directory: Path) -> None:
         self.served = served
+        self.directory = directory
         self.world = served.world
         self._session = session
         self.document: dict[str, Any] = {}
@@ -76,7 +77,7 @@ _Validator = jsonschema.Draft202012Validator
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with serve(tmp_path) as served, aiohttp.ClientSession() as session:
-        api = Api(served, session)
+        api = Api(served, session, tmp_path)
         await api.load_description()
         yield api
 
@@ -103,6 +104,20 @@ async def test_the_description_says_who_may_call_what(api: Api) -> None:
     assert paths["/api/v1/pause"]["post"]["security"] == [{"operator": []}]
     assert paths["/agent/v1/reports"]["post"]["security"] == [{"agent": []}]
     assert paths["/openapi.json"]["get"]["security"] == []
+
+
+async def test_health_answers_anybody_while_the_database_can_be_read(api: Api) -> None:
+    url = f"{api.served.url}/healthz"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url) as response:
+            assert response.status == 200
+            assert await response.json() == {"at": api.world.now}
+        await api.world.database.close()
+        (api.directory / "fairuse.db").rename(api.directory / "gone.db")
+        (api.directory / "fairuse.db").mkdir()
+        async with session.get(url) as response:
+            assert response.status == 503
+            assert "database" in (await response.json())["error"]
 
 
 async def test_docstrings_become_descriptions_without_their_indentation(api: Api) -> None:
@@ -168,7 +183,7 @@ async def test_a_case_answers_with_sentence_evidence_history_and_notices(api: Ap
     answer = await api.get(f"/cases/{case_id}", "/cases/{case}")
     assert "hog used 6 of this machine's 8 CPU cores" in answer["sentence"]
     assert len(answer["case"]["verdict"]["samples"]) > 3
-    assert [entry["event"] for entry in answer["timeline"]][0] == "opened"
+    assert answer["timeline"][0]["event"] == "opened"
     (notice,) = answer["notices"]
     assert (notice["kind"], notice["channel"]) == ("first-notice", "email")
     assert notice["accepted_at"] == api.world.now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,8 +86,11 @@ def read_text(path: Path, what_else: str) -> str:
 def write_text(path: Path, text: str, what_else: str) -> None:
     """Write a kernel file in one write call, with errors as for `read_text`."""
     try:
-        with path.open("r+b", buffering=0) as file:
-            file.write(text.encode())
+        file = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
     except OSError as error:
         if not path.parent.is_dir():
             raise Gone(f"{path.parent} does not exist") from error

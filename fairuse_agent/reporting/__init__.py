@@ -1,0 +1,1 @@
+"""The controller link: what is sent, what waits on disk, and what comes back for the limiter."""

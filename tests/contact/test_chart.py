@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from controller.contact.chart import (
+    HEIGHT,
+    PLOT_BOTTOM,
+    PLOT_LEFT,
+    PLOT_RIGHT,
+    PLOT_TOP,
+    WIDTH,
+    lay_out,
+    thinned,
+)
+from controller.contact.chart_png import draw_png
+from controller.contact.chart_svg import draw_svg
+from controller.fairshare.evidence import Sample
+from fairuse_protocol.messages import RESOURCES, Resource
+from tests.contact import samples
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def sample(ended_at: float, **changes: float) -> Sample:
+    fields = {
+        "seconds": 10.0,
+        "used": 1.0,
+        "fair_share": 1.5,
+        "capacity": 8.0,
+        "utilisation": 0.5,
+        "neighbours_waiting": 0.0,
+        "cause_share": 0.0,
+        **changes,
+    }
+    harmed = int(fields.pop("harmed", 0))
+    return Sample(
+        ended_at=ended_at, host_waiting=None, neighbours=3, neighbours_harmed=harmed, **fields
+    )
+
+
+amounts = st.floats(0, 1e10, allow_nan=False)
+
+
+@given(
+    resource=st.sampled_from(RESOURCES),
+    used=st.lists(st.tuples(amounts, amounts, st.integers(0, 3), st.booleans()), max_size=60),
+    capacity=st.floats(1e-3, 1e10),
+    seconds=st.sampled_from([1.0, 10.0, 60.0]),
+)
+@settings(max_examples=60)
+def test_whatever_was_measured_stays_inside_the_picture(
+    resource: Resource,
+    used: list[tuple[float, float, int, bool]],
+    capacity: float,
+    seconds: float,
+) -> None:
+    measured = tuple(
+        sample(
+            samples.NOW - (len(used) - n) * seconds,
+            seconds=seconds,
+            used=amount,
+            fair_share=share,
+            harmed=harmed,
+        )
+        for n, (amount, share, harmed, present) in enumerate(used)
+        if present
+    )
+    chart = lay_out(
+        samples.verdict(
+            resource,
+            intervals=60,
+            seconds=seconds,
+            samples=measured,
+            capacity=capacity,
+        )
+    )
+    points = [point for run in (*chart.usage, *chart.fair_share) for point in run]
+    assert all(PLOT_LEFT <= x <= PLOT_RIGHT and PLOT_TOP <= y <= PLOT_BOTTOM for x, y in points)
+    assert all(PLOT_LEFT <= left < right <= PLOT_RIGHT for left, right in chart.waited)
+    assert PLOT_TOP <= chart.capacity_y <= PLOT_BOTTOM
+    assert all(0 <= tick.at <= WIDTH for tick in chart.x_ticks)
+    assert 2 <= len(chart.y_ticks) <= 8
+    assert len(chart.x_ticks) <= 7
+
+
+def test_a_gap_in_the_measurements_is_a_gap_in_the_line() -> None:
+    now = samples.NOW
+    chart = lay_out(
+        samples.verdict(samples=(sample(now - 40), sample(now - 30), sample(now - 10), sample(now)))
+    )
+    assert [len(run) for run in chart.usage] == [4, 4]
+
+
+def test_only_the_time_in_which_neighbours_waited_is_shaded() -> None:
+    now = samples.NOW
+    measured = tuple(
+        sample(now - back, harmed=harmed) for back, harmed in ((30, 0), (20, 2), (10, 1), (0, 0))
+    )
+    chart = lay_out(samples.verdict(intervals=4, samples=measured))
+    ((left, right),) = chart.waited
+    assert left == pytest.approx(PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) / 4, abs=0.1)
+    assert right == pytest.approx(PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * 3 / 4, abs=0.1)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.floats(1, 20)), min_size=1, max_size=300),
+    st.integers(1, 50),
+)
+def test_thinning_keeps_the_average(figures: list[tuple[float, float]], most: int) -> None:
+    at, many = samples.NOW, []
+    for used, seconds in figures:
+        at += seconds
+        many.append(sample(at, used=used, seconds=seconds))
+    few = thinned(many, most)
+    total = sum(each.used * each.seconds for each in many)
+    assert sum(each.used * each.seconds for each in few) == pytest.approx(total, abs=1e-6)
+    assert sum(each.seconds for each in few) == pytest.approx(sum(s for _, s in figures))
+    assert len(few) <= most
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_the_page_gets_an_accessible_picture_without_scripts_or_styles(resource: Resource) -> None:
+    chart = lay_out(samples.verdict(resource))
+    root = ElementTree.fromstring(draw_svg(chart, element_id="one"))
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby") == "one-title one-description"
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert title is not None
+    assert title.text == "Use over time, 13:40 to 14:00 UTC"
+    assert description is not None
+    assert "Its fair share is" in (description.text or "")
+    assert all(element.get("style") is None for element in root.iter())
+    labels = [element.text for element in root.iter(f"{SVG}text")]
+    assert chart.axis_title in labels
+
+
+@pytest.mark.parametrize(
+    ("resource", "axis"),
+    [
+        ("cpu", "CPU cores"),
+        ("disk", "% of what the disks can do"),
+        ("net-in", "Gbit/s incoming"),
+        ("net-out", "Gbit/s outgoing"),
+    ],
+)
+def test_the_axis_names_its_unit(resource: Resource, axis: str) -> None:
+    assert lay_out(samples.verdict(resource)).axis_title == axis
+
+
+def test_the_mail_gets_a_small_sharp_picture_with_the_lines_in_it() -> None:
+    picture = draw_png(lay_out(samples.verdict()))
+    assert len(picture) < 60_000
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    assert image.width == 2 * WIDTH
+    assert image.height > 2 * HEIGHT
+    colours = {colour for _, colour in image.getcolors(100_000) or ()}
+    for line in ((0x1D, 0x4E, 0xD8), (0x15, 0x80, 0x3D), (0xFD, 0xE5, 0xB0)):
+        assert any(
+            all(abs(a - b) < 12 for a, b in zip(line, colour, strict=True))  # type: ignore[arg-type]  # getcolors is typed for all modes
+            for colour in colours
+        )
+
+
+def test_a_verdict_without_samples_still_has_a_picture() -> None:
+    chart = lay_out(samples.verdict(samples=()))
+    assert chart.usage == ()
+    assert draw_png(chart).startswith(b"\x89PNG")
+    assert draw_svg(chart).startswith("<svg")

@@ -1,0 +1,1 @@
+"""The limiter: its decisions over a double, and its hands on the real kernel."""

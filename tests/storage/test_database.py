@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from controller.storage import migrate, switches
+from controller.storage.database import Database, StorageError
+from controller.storage.schema import metadata
+
+
+async def test_the_migrations_end_at_the_revision_that_the_program_expects() -> None:
+    config = Config()
+    config.set_main_option("script_location", "controller.storage:migrations")
+
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.HEAD]
+
+
+async def test_the_migrations_make_the_schema_that_the_queries_are_written_for(
+    database: Database,
+) -> None:
+    def differences(connection: sa.Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_every_constraint_of_the_schema_is_in_the_migrated_database_too(
+    database: Database, tmp_path: Path
+) -> None:
+    """Alembic's comparison leaves out checks and partial indexes, so the SQL is compared too."""
+    fresh = sa.create_engine(f"sqlite:///{tmp_path}/fresh.db")
+    metadata.create_all(fresh)
+    with fresh.connect() as connection:
+        expected = _definitions(connection)
+    fresh.dispose()
+
+    async with database.read() as connection:
+        found = await connection.run_sync(_definitions)
+
+    del found["alembic_version"]
+    assert found == expected
+
+
+def _definitions(connection: sa.Connection) -> dict[str, list[str]]:
+    rows = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    return {name: sorted(re.findall(r"[^\s,()]+", sql)) for name, sql in rows}
+
+
+async def test_a_database_is_opened_again_with_what_it_held(
+    database: Database, database_url: str
+) -> None:
+    async with database.write() as connection:
+        await switches.set(connection, "paused", "yes", at=1.0, by="ada")
+
+    again = await Database.open(database_url)
+    async with again.read() as connection:
+        found = await switches.get(connection, "paused")
+    await again.close()
+
+    assert found == switches.SwitchRow("paused", "yes", 1.0, "ada")
+
+
+async def test_two_programs_may_open_a_new_database_at_once(database_url: str) -> None:
+    opened = await asyncio.gather(*(Database.open(database_url) for _ in range(4)))
+
+    for database in opened:
+        await database.close()
+
+
+async def test_what_is_acknowledged_is_on_the_disk_and_references_are_checked(
+    database: Database,
+) -> None:
+    async with database.write() as connection:
+        found = {
+            name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_a_transaction_that_raises_leaves_nothing_behind(database: Database) -> None:
+    async def fail() -> None:
+        async with database.write() as connection:
+            await switches.set(connection, "paused", "yes", at=1.0, by="ada")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+
+    async with database.read() as connection:
+        assert await switches.get(connection, "paused") is None
+
+
+async def test_a_reader_sees_one_moment_while_others_write(database: Database) -> None:
+    async with database.read() as reader:
+        assert await switches.get(reader, "paused") is None
+        async with database.write() as writer:
+            await switches.set(writer, "paused", "yes", at=1.0, by="ada")
+        assert await switches.get(reader, "paused") is None
+
+
+async def test_writers_of_one_program_take_turns(database: Database) -> None:
+    async def count_up() -> None:
+        async with database.write() as connection:
+            row = await switches.get(connection, "count")
+            await asyncio.sleep(0)
+            count = int(row.value) + 1 if row else 1
+            await switches.set(connection, "count", str(count), at=1.0, by="ada")
+
+    await asyncio.gather(*(count_up() for _ in range(20)))
+
+    async with database.read() as connection:
+        row = await switches.get(connection, "count")
+    assert row is not None
+    assert row.value == "20"
+
+
+async def test_writers_of_two_programs_take_turns(database: Database, database_url: str) -> None:
+    other = await Database.open(database_url)
+
+    async def count_up(mine: Database) -> None:
+        async with mine.write() as connection:
+            row = await switches.get(connection, "count")
+            count = int(row.value) + 1 if row else 1
+            await switches.set(connection, "count", str(count), at=1.0, by="ada")
+
+    await asyncio.gather(*(count_up(mine) for _ in range(10) for mine in (database, other)))
+    await other.close()
+
+    async with database.read() as connection:
+        row = await switches.get(connection, "count")
+    assert row is not None
+    assert row.value == "20"
+
+
+async def test_the_files_are_readable_by_their_owner_only(
+    database: Database, tmp_path: Path
+) -> None:
+    async with database.write() as connection:
+        await switches.set(connection, "paused", "yes", at=1.0, by="ada")
+
+    found = {
+        name: stat.S_IMODE((tmp_path / name).stat().st_mode)
+        for name in ("fairuse.db", "fairuse.db-wal", "fairuse.db-shm")
+    }
+
+    assert set(found.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param("sqlite+aiosqlite://", "expected a file", id="in memory"),
+        pytest.param("sqlite+aiosqlite:////proc/no/fairuse.db", "/proc/no", id="no directory"),
+        pytest.param("sqlite+aiosqlite:////dev/null", "cannot be opened", id="no database"),
+        pytest.param("nonsense", "expected a URL", id="no URL"),
+        pytest.param("oracle://h/d", "storage.database", id="a driver that is not there"),
+    ],
+)
+async def test_a_database_that_cannot_be_used_is_named(url: str, said: str) -> None:
+    with pytest.raises(StorageError, match=r"storage\.database") as raised:
+        await Database.open(url)
+
+    assert said in str(raised.value)

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import aiohttp
+import pytest
+
+from controller.contact.links import CustomerLinks
+from controller.web.customer import LONGEST_NOTE
+from tests.cases.world import CALM
+from tests.cli.served import Served, serve
+from tests.web.pages import Page, read
+
+
+class Customer:
+    """Somebody with a browser and the link to one case."""
+
+    def __init__(
+        self, served: Served, session: aiohttp.ClientSession, links: CustomerLinks
+    ) -> None:
+        self.served = served
+        self.world = served.world
+        self.session = session
+        self.links = links
+        self.case_id = ""
+
+    def link(self, *, valid: float = 3600) -> str:
+        url = self.links.url_for(self.case_id, self.world.now + valid)
+        return f"{self.served.url}/c/{url.rpartition('/')[2]}"
+
+    async def get(self, url: str = "") -> Page:
+        async with self.session.get(url or self.link()) as response:
+            return await read(response)
+
+    async def say(self, kind: str, note: str = "") -> Page:
+        """Send the form that the page offers for this, and go where it leads."""
+        page = await self.get()
+        (action,) = (form for form in page.forms if form.endswith(f"/{kind}"))
+        return await self.post(urljoin(page.url, action), note)
+
+    async def post(self, url: str, note: str = "") -> Page:
+        async with self.session.post(url, data={"note": note}) as response:
+            return await read(response)
+
+
+@pytest.fixture
+async def customer(tmp_path: Path) -> AsyncIterator[Customer]:
+    async with serve(tmp_path) as served, aiohttp.ClientSession() as session:
+        secret = (tmp_path / "link-secret").read_bytes()
+        links = CustomerLinks(secret, served.url, lambda: served.world.now)
+        found = Customer(served, session, links)
+        found.case_id = await served.notified()
+        yield found
+
+
+def kinds(page: Page) -> list[str]:
+    return [form.rpartition("/")[2] for form in page.forms]
+
+
+async def test_the_page_says_what_was_seen_and_what_happens_when(customer: Customer) -> None:
+    page = await customer.get()
+    case = await customer.world.only_case()
+    assert page.status == 200
+    assert "your server hog used 6 of this machine's 8 CPU cores" in page.text
+    assert "Nothing is limited before" in page.text
+    assert "Our message reached your mail server." in page.text
+    assert case.id in page.text
+    assert 'role="img"' in page.html
+    assert kinds(page) == ["acknowledge", "more-time", "solved", "dispute"]
+
+
+async def test_the_page_is_never_stored_indexed_framed_or_named_to_others(
+    customer: Customer,
+) -> None:
+    page = await customer.get()
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "noindex" in page.headers["X-Robots-Tag"]
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    assert page.problems == []
+
+
+async def test_opening_the_link_changes_nothing(customer: Customer) -> None:
+    before = await customer.world.only_case()
+    for _ in range(3):
+        page = await customer.get()
+        for action in page.forms:
+            assert (await customer.get(urljoin(page.url, action))).status == 405
+    assert await customer.world.only_case() == before
+
+
+@pytest.mark.parametrize("kind", ["acknowledge", "more-time", "solved", "dispute"])
+async def test_each_button_reaches_the_desk_and_leads_back_to_the_page(
+    customer: Customer, kind: str
+) -> None:
+    page = await customer.say(kind, "It was our <b>backup</b>.")
+    assert page.status == 200
+    assert page.url.endswith(f"?said={kind}")
+    assert (await customer.world.only_case()).answers == (kind,)
+    assert "It was our &lt;b&gt;backup&lt;/b&gt;." in page.html
+    assert kind not in kinds(page)
+
+
+async def test_what_was_said_once_cannot_be_said_twice(customer: Customer) -> None:
+    stale = await customer.get()
+    await customer.say("more-time")
+    (action,) = (form for form in stale.forms if form.endswith("more-time"))
+    page = await customer.post(urljoin(stale.url, action))
+    assert page.status == 409
+    assert "You have told us this already" in page.text
+    # The page that refuses is not where the first one was; its own forms have to work from there.
+    (again,) = (form for form in page.forms if form.endswith("acknowledge"))
+    assert (await customer.post(urljoin(page.url, again))).status == 200
+
+
+async def test_a_standing_limit_is_explained(customer: Customer) -> None:
+    await customer.served.limited()
+    page = await customer.get()
+    assert "it may use up to" in page.text
+    assert "not below its fair share" in page.text
+    assert "more-time" not in kinds(page)
+    assert "A limit started." in page.text
+
+
+async def test_a_case_in_a_persons_hands_offers_no_buttons(customer: Customer) -> None:
+    await customer.world.desk.hold(customer.case_id, by="otto", reason="a secret reason")
+    page = await customer.get()
+    assert page.forms == []
+    assert "One of our staff is looking at this case" in page.text
+    assert "otto" not in page.text
+    assert "secret reason" not in page.text
+
+
+async def test_a_closed_case_says_how_it_ended_and_offers_no_buttons(customer: Customer) -> None:
+    await customer.world.until(lambda case: case.state == "closed", used=CALM, waiting=0.0)
+    page = await customer.get()
+    assert page.status == 200
+    assert "How it ended" in page.text
+    assert "gone back" in page.text
+    assert page.forms == []
+
+
+async def test_links_that_open_nothing_all_look_the_same(customer: Customer) -> None:
+    good = customer.link()
+    expired = customer.link(valid=-1)
+    unknown = (
+        f"{customer.served.url}/c/"
+        + customer.links.url_for("nosuchcase", customer.world.now + 60).rpartition("/")[2]
+    )
+    pages = [
+        await customer.get(url)
+        for url in (expired, unknown, good[:-1], good.replace("/c/", "/c/x"))
+    ]
+    assert {page.status for page in pages} == {404}
+    assert len({page.html for page in pages}) == 1
+    assert "hog" not in pages[0].html
+    assert pages[0].headers["Cache-Control"] == "no-store"
+
+
+async def test_a_bad_link_changes_nothing(customer: Customer) -> None:
+    page = await customer.post(customer.link(valid=-1) + "/solved")
+    assert page.status == 404
+    assert (await customer.world.only_case()).answers == ()
+
+
+async def test_a_link_does_not_answer_what_is_not_offered(customer: Customer) -> None:
+    page = await customer.post(customer.link() + "/approve")
+    assert page.status == 404
+
+
+async def test_a_note_that_is_too_long_is_refused(customer: Customer) -> None:
+    page = await customer.post(customer.link() + "/solved", "x" * (LONGEST_NOTE + 1))
+    assert page.status == 400
+    assert (await customer.world.only_case()).answers == ()
+
+
+async def test_a_note_keeps_its_lines_and_loses_control_characters(customer: Customer) -> None:
+    await customer.say("solved", "one\r\ntwo\x00\x1b[31m")
+    entries = await customer.world.desk.timeline(customer.case_id)
+    assert any(entry.text.endswith("They wrote: one\ntwo  [31m") for entry in entries)
+
+
+async def test_a_form_of_another_kind_is_refused(customer: Customer) -> None:
+    async with customer.session.post(customer.link() + "/solved", json={"note": ""}) as response:
+        assert response.status == 415
+
+
+async def test_everything_that_the_page_loads_is_there(customer: Customer) -> None:
+    for name in ("fairuse.css", "fairuse.svg"):
+        async with customer.session.get(f"{customer.served.url}/static/{name}") as response:
+            assert response.status == 200
