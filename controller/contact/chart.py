@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controller.contact.wording import clock_time
+from controller.contact.wording import CAPACITY_NAMES, clock_time, figure
 from controller.fairshare.evidence import Sample, Verdict
 from controller.fairshare.sentence import amount
 from fairuse_protocol.messages import Resource
@@ -85,7 +85,8 @@ def lay_out(verdict: Verdict) -> Chart:
     step = _nice_step(most / factor / 4)
     top = math.ceil(round(most / factor / step, 6)) * step
     scale = _Scale(start, end, top * factor)
-    share = amount(verdict.resource, verdict.average_fair_share)
+    share = figure(verdict.resource, verdict.average_fair_share)
+    capacity = figure(verdict.resource, verdict.capacity)
     return Chart(
         axis_title=unit,
         usage=tuple(_steps(run, scale, "used") for run in _runs(samples)),
@@ -98,7 +99,7 @@ def lay_out(verdict: Verdict) -> Chart:
         ),
         usage_label="Your server's use",
         fair_share_label=f"Its fair share ({share})",
-        capacity_label=f"The whole machine ({amount(verdict.resource, verdict.capacity)})",
+        capacity_label=f"{CAPACITY_NAMES[verdict.resource]} ({capacity})",
         waited_label="Other customers' servers waited",
         title=f"Use over time, {clock_time(start)} to {clock_time(end)} UTC",
         description=_description(verdict, samples),
@@ -208,7 +209,7 @@ def _description(verdict: Verdict, samples: Sequence[Sample]) -> str:
     return (
         f"Your server used {amount(resource, verdict.average_used)} on average and "
         f"{amount(resource, most)} at most. Its fair share is "
-        f"{amount(resource, verdict.average_fair_share)}; the whole machine has "
-        f"{amount(resource, verdict.capacity)}. Other customers' servers waited in {share} of "
-        f"the measured time."
+        f"{amount(resource, verdict.average_fair_share)}. {CAPACITY_NAMES[resource]}: "
+        f"{figure(resource, verdict.capacity)}. Other customers' servers waited in {share} "
+        f"of the measured time."
     )

@@ -44,7 +44,7 @@ def draw_png(chart: Chart) -> bytes:
     _draw_lines(brush, chart)
     _draw_legend(brush, chart)
     file = io.BytesIO()
-    image.quantize(128).save(file, "PNG", optimize=True)
+    image.quantize(64, Image.Quantize.FASTOCTREE).save(file, "PNG")
     return file.getvalue()
 
 

@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from controller.cases.desk import Desk
-from controller.cases.model import Case, NoticeDocument, NoticeKind
+from controller.cases.model import NoticeDocument, NoticeKind
+from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
 from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
@@ -36,57 +36,8 @@ _AT_ONCE = 8
 """Notices under way together: a slow endpoint holds up few others."""
 _LOOK_EVERY_SECONDS = 5.0
 """How long a notice whose retry is due may wait when nothing wakes the loop."""
-_FIRST_RETRY_SECONDS = 10.0
-_LONGEST_RETRY_SECONDS = 1800.0
 
 _document_decoder = msgspec.json.Decoder(NoticeDocument)
-
-
-@dataclass(frozen=True)
-class RetryAt:
-    """Try all channels again at this time."""
-
-    at: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """No channel will take the notice."""
-
-    reason: str
-
-
-def retry_delay_seconds(tries: int) -> float:
-    """How long to wait after this many failed tries: 10 s, doubled each time, up to 30 min."""
-    return float(min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(tries - 1, 16)))
-
-
-def after_refusals(
-    refusals: Sequence[Refused], *, tries: int, queued_at: float, now: float, retry_for: float
-) -> RetryAt | GiveUp:
-    """What to do when no channel has accepted. `tries` counts this one too.
-
-    The last retry falls on the end of `retry_for`, so that all of that time is used.
-    """
-    reason = "; ".join(f"{refusal.channel}: {refusal.reason}" for refusal in refusals)
-    if all(refusal.for_good for refusal in refusals):
-        return GiveUp(reason)
-    last_chance = queued_at + retry_for
-    if now >= last_chance:
-        return GiveUp(f"not accepted in time, tried {tries} times; at last {reason}")
-    return RetryAt(min(now + retry_delay_seconds(tries), last_chance), reason)
-
-
-def overtaken(kind: NoticeKind, about: NoticeDocument, case: Case) -> str:
-    """Why a notice that waited for long has nothing true to say any more; empty if it has."""
-    if kind == "first-notice" and case.state == "closed":
-        return "the case closed before the notice could be sent"
-    if kind == "limit-started" and (
-        case.limit is None or about.limit is None or case.limit.order != about.limit.order
-    ):
-        return "the limit ended before the notice could be sent"
-    return ""
 
 
 class Dispatcher:
@@ -213,7 +164,10 @@ class Dispatcher:
         """A fault of our own is a refusal too: it ends in a case on hold, not in silence."""
         try:
             kind = msgspec.convert(row.kind, NoticeKind)
-            notice = render(row.id, kind, row.queued_at, document, contact, self._terms)
+            # Drawing takes a tenth of a second, which the reports coming in should not wait for.
+            notice = await asyncio.to_thread(
+                render, row.id, kind, row.queued_at, document, contact, self._terms
+            )
             return await self._channels[name].send(notice, contact, now)
         except Exception as error:  # noqa: BLE001 - as the docstring says
             _log.exception("notice %s could not be sent by %s", row.id, name)

@@ -117,7 +117,10 @@ def evidence_figures(case: Case) -> tuple[tuple[str, str], ...]:
     return (
         ("Your server's use", f"{amount(case.resource, verdict.average_used)} on average"),
         ("Its fair share", amount(case.resource, verdict.average_fair_share)),
-        ("The whole machine", amount(case.resource, verdict.capacity)),
+        (
+            wording.CAPACITY_NAMES[case.resource],
+            wording.figure(case.resource, verdict.capacity),
+        ),
         (
             "Others affected",
             f"{verdict.neighbours_harmed} of {verdict.neighbours} waited "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from controller.fairshare.sentence import duration
+from controller.fairshare.sentence import amount, duration
 from fairuse_protocol.messages import Resource
 
 RESOURCE_NAMES: dict[Resource, str] = {
@@ -13,6 +13,22 @@ RESOURCE_NAMES: dict[Resource, str] = {
     "net-in": "incoming network traffic",
     "net-out": "outgoing network traffic",
 }
+CAPACITY_NAMES: dict[Resource, str] = {
+    "cpu": "The whole machine",
+    "disk": "All that the disks can do",
+    "net-in": "The whole machine",
+    "net-out": "The whole machine",
+}
+
+
+def brief_amount(resource: Resource, value: float) -> str:
+    """An amount where its surroundings say of what: "6.2", "62 %", "48 Mbit/s"."""
+    return amount(resource, value).partition(" CPU")[0].partition(" of ")[0]
+
+
+def figure(resource: Resource, value: float) -> str:
+    """An amount beside a label, which for disks says already what the share is of."""
+    return brief_amount(resource, value) if resource == "disk" else amount(resource, value)
 
 
 def moment(at: float) -> str:

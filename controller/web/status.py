@@ -214,10 +214,7 @@ def _percent(part: float, whole: float) -> float:
 
 
 def _brief(resource: Resource, value: float) -> str:
-    """An amount for a narrow cell, whose column says what it is an amount of."""
-    if value == 0:
-        return "0"
-    return amount(resource, value).partition(" CPU")[0].partition(" of ")[0]
+    return wording.brief_amount(resource, value) if value else "0"
 
 
 def _resource_line(resource: ResourceView) -> tuple[str, str, float, str]:

@@ -7,13 +7,24 @@ drop it from the journal. Each step may be the last one that a process takes.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import msgspec
 
 from fairuse_agent.limiter.journal import Change, Journal, Ledger
-from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, Kernel, Knob, Refused
+from fairuse_agent.limiter.kernel.knobs import (
+    Amounts,
+    Fields,
+    Gone,
+    Kernel,
+    KernelError,
+    Knob,
+    Refused,
+)
 from fairuse_protocol.limits import LimitOrder
+
+log = logging.getLogger(__name__)
 
 
 class TakenOver(Exception):
@@ -42,8 +53,12 @@ class Changes:
         return [change for change in self.ledger.changes.values() if change.order == order]
 
     def save(self) -> None:
-        """Make the ledger durable."""
-        self._journal.save(self.ledger)
+        """Make the ledger durable. When the disk does not take it, lifting goes on all the same:
+        what the old journal says too much is seen to stand as before, and left."""
+        try:
+            self._journal.save(self.ledger)
+        except OSError as error:
+            log.error("%s cannot be written, nothing new is limited: %s", self._journal.path, error)
 
     def turn(self, order: LimitOrder, knob: Knob, amounts: Amounts) -> None:
         """Hold the knob to these amounts. Raises Gone, Refused, KernelError or TakenOver."""
@@ -68,11 +83,25 @@ class Changes:
             if found == wanted:
                 return
             change = msgspec.structs.replace(standing, ours=(standing.ours[-1], wanted))
-        self.ledger.changes[knob] = change
-        self.save()
+        self._record(change, standing)
         self._kernel.write(knob, wanted)
         # On disk both states stay named until the next save, which does no harm.
         self.ledger.changes[knob] = msgspec.structs.replace(change, ours=(wanted,))
+
+    def _record(self, change: Change, standing: Change | None) -> None:
+        """Nothing is written to the kernel before the journal has it."""
+        self.ledger.changes[change.knob] = change
+        try:
+            self._journal.save(self.ledger)
+        except OSError as error:
+            if standing is None:
+                del self.ledger.changes[change.knob]
+            else:
+                self.ledger.changes[change.knob] = standing
+            raise KernelError(
+                f"{self._journal.path} cannot be written ({error.strerror}), and nothing is"
+                " limited without it: look at its disk"
+            ) from error
 
     def put_back(self, change: Change) -> PutBack:
         """Restore the knob unless it is somebody else's by now. Raises KernelError; the journal

@@ -22,7 +22,7 @@ from fairuse_agent.limiter.kernel.knobs import Gone, KernelError
 from fairuse_agent.limiter.leases import Clock
 from fairuse_agent.limiter.server import LimiterServer, allowed_users
 from fairuse_agent.limiter.settings import LimiterSettings
-from fairuse_protocol.limits import LiftAll, LimiterAnswer, LimiterRequest, SetLimits
+from fairuse_protocol.limits import LiftAll, LimiterAnswer, LimiterError, LimiterRequest, SetLimits
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class LimiterDaemon:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kernel")
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
+        self._defect: Exception | None = None
 
     async def run(self) -> bool:
         """Serve until SIGTERM or SIGINT. True when everything was restored at the end."""
@@ -66,6 +67,7 @@ class LimiterDaemon:
 
     async def _lift_on_stop(self, *tasks: asyncio.Task[object]) -> list[str]:
         died = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+        died.append(self._defect)
         for task in tasks:
             task.cancel()
         await self._in_thread(lambda: self._keeper.lift_all("limiter-stopped"))
@@ -83,6 +85,11 @@ class LimiterDaemon:
     async def _handle(self, request: LimiterRequest) -> LimiterAnswer:
         try:
             return await self._in_thread(lambda: self._carry_out(request))
+        except Exception as error:
+            self._defect = error
+            self._stop.set()
+            log.exception("a defect: everything is lifted and the limiter ends")
+            return LimiterError(reason="the limiter failed and ends: see its log")
         finally:
             self._changed.set()
 

@@ -41,7 +41,6 @@ class Proof:
     """A tenant's counters since when the limiter looks itself whether it is over its share."""
 
     order: LimitOrder
-    least: dict[str, float]
     share: dict[str, float]
     counters: dict[Knob, dict[str, float]]
     started_at: float
@@ -236,10 +235,10 @@ class Keeper:
         share = {unit: least[unit] for unit in shared}
         under_way = self._proofs.get(order.order)
         if under_way is not None and under_way.counters.keys() == set(knobs):
-            under_way.order, under_way.least, under_way.share = order, least, share
+            under_way.order, under_way.share = order, share
             return
         self._proofs[order.order] = Proof(
-            order, least, share, self._limits.measure(knobs), self._clock.boottime()
+            order, share, self._limits.measure(knobs), self._clock.boottime()
         )
 
     def _prove(self, proof: Proof, now: float) -> None:

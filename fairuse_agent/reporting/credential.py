@@ -33,13 +33,20 @@ def read_credential(path: Path) -> str:
     return credential
 
 
+def require_writable(path: Path) -> None:
+    """Make the credential's folder where it is missing; OSError if no file can be made there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    probe = path.with_name(path.name + ".new")
+    probe.touch(mode=0o600)
+    probe.unlink()
+
+
 def store_credential(path: Path, credential: str) -> None:
     """Put the credential in place whole, or not at all (OSError), with mode 0600.
 
     Root may enrol a host for the agent's unprivileged user: the file then belongs to whoever
     owns its folder. The one-time token is spent, so this is made durable before it returns.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

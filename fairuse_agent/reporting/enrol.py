@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fairuse_agent.reporting import link
-from fairuse_agent.reporting.credential import store_credential
+from fairuse_agent.reporting.credential import require_writable, store_credential
+from fairuse_agent.reporting.link import ask_for_credential
 from fairuse_agent.settings import ControllerLink
 
 
 async def enrol(settings: ControllerLink, host: str, token: str) -> Path:
-    """Get and store the credential; the file's path. Raises link.EnrolmentError, SettingsError,
-    or OSError when the file cannot be written: the token is spent then, so this is tried first."""
+    """Get and store the credential; the file's path.
+
+    Raises EnrolmentError or SettingsError, and OSError when the file cannot be written: that is
+    tried before the token is spent.
+    """
     path = Path(settings.credential_file)
-    _require_writable(path)
-    store_credential(path, await link.enrol(settings, host, token))
+    require_writable(path)
+    store_credential(path, await ask_for_credential(settings, host, token))
     return path
-
-
-def _require_writable(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    probe = path.with_name(path.name + ".new")
-    probe.touch(mode=0o600)
-    probe.unlink()

@@ -11,6 +11,9 @@ PARENT = "fairuse-demo"
 CONTROLLERS_OF_USE = ("cpu", "cpuacct", "blkio")
 """v1 hierarchies whose groups the agent reads or the limiter writes."""
 _OPTIONAL_V2 = ("cpu", "io")
+_NORMAL_SHARES, _NORMAL_WEIGHT = 1024, 100
+_WEIGHT_FACTOR = 16
+"""All three tenants together, against one other group, or one task in the root group on v1."""
 _END_SECONDS = 5.0
 
 
@@ -64,8 +67,17 @@ class Hierarchies:
             offered = [name for name in _OPTIONAL_V2 if _enabled(self.v2, name)]
             for name in offered:
                 (self.v2 / PARENT / "cgroup.subtree_control").write_text(f"+{name}")
+        self._outweigh_others()
         for group in (group for tenant in tenants for group in self.groups(tenant)):
             group.mkdir(exist_ok=True)
+
+    def _outweigh_others(self) -> None:
+        """What else runs on this machine should not decide what the tenants can get."""
+        if "cpu" in self.v1:
+            shares = self.v1["cpu"] / PARENT / "cpu.shares"
+            shares.write_text(str(_WEIGHT_FACTOR * _NORMAL_SHARES))
+        elif self.v2 is not None:
+            (self.v2 / PARENT / "cpu.weight").write_text(str(_WEIGHT_FACTOR * _NORMAL_WEIGHT))
 
     def groups(self, tenant: str) -> tuple[Path, ...]:
         """The tenant's group in every hierarchy."""

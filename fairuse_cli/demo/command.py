@@ -34,7 +34,7 @@ def demo(
     Not as root, it runs over a simulated kernel and says so on every line.
     """
     try:
-        from fairuse_cli.demo import leftovers, running, signals
+        from fairuse_cli.demo import leftovers, running, signals  # noqa: PLC0415 - see above
     except ImportError as error:
         raise CommandFailed(
             USAGE,

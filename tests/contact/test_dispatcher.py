@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,22 +17,24 @@ from controller.cases.desk import Desk
 from controller.cases.lifecycle import open_case, see_verdict
 from controller.cases.model import Case, StandingLimit
 from controller.cases.record import write_step
-from controller.contact.delivery import Accepted, Channel, Outcome, Refused
-from controller.contact.directory import ContactDirectory
-from controller.contact.dispatcher import (
-    Dispatcher,
+from controller.contact.attempts import (
     GiveUp,
     RetryAt,
     after_refusals,
     overtaken,
     retry_delay_seconds,
 )
+from controller.contact.delivery import Accepted, Channel, Outcome, Refused
+from controller.contact.directory import ContactDirectory
+from controller.contact.dispatcher import Dispatcher, build_dispatcher
+from controller.contact.links import CustomerLinks, LinkRefused
 from controller.contact.mail import MailChannel
 from controller.contact.notice import RenderedNotice
 from controller.fairshare.policy import Policy
-from controller.settings import Mode, Smtp, TenantContact
+from controller.settings import Contact, Mode, Smtp, TenantContact
 from controller.storage import notices
 from controller.storage.database import Database
+from fairuse_protocol.units import Duration
 from tests.contact import samples
 from tests.contact.servers import mail_server
 
@@ -326,6 +329,33 @@ async def test_notices_of_one_case_go_out_in_the_order_in_which_they_were_queued
         mail = accepts("email")
         await box.dispatcher(mail).send_due(NOW + 1)
     assert mail.ids == [samples.FIRST_NOTICE, "a-later-one"]
+
+
+async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wakes_the_loop(
+    tmp_path: Path,
+) -> None:
+    async with outbox(tmp_path) as box, mail_server() as server:
+        links = CustomerLinks(bytes(32), "https://fairuse.example.net", lambda: box.now)
+        settings = Contact(
+            link_valid=Duration(100),
+            smtp=Smtp(
+                host="127.0.0.1", port=server.port, security="none", sender="fairuse@north.example"
+            ),
+        )
+        dispatcher = build_dispatcher(
+            settings, Policy(), box.database, box.desk, links, box.directory, lambda: box.now
+        )
+        assert box.desk.notice_queued == dispatcher.wake
+        await dispatcher.send_due(NOW)
+        await dispatcher.close()
+        text = server.mails[0].get_body(("plain",))
+        assert text is not None
+        link = re.search(r"https://fairuse.example.net/c/(\S+)", text.get_content())
+        assert link is not None
+        assert links.case_for(link[1]) == samples.CASE_ID
+        box.now = NOW + 100
+        with pytest.raises(LinkRefused, match="expired"):
+            links.case_for(link[1])
 
 
 async def test_the_loop_sends_when_it_is_woken(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,14 @@ TWO = TenantPlace(
 )
 OWN_QUOTA = {"quota": "390000", "period": "50000", "burst": "7000"}
 MOST_STEPS = 500
+
+
+@pytest.fixture
+def quick_disk(tmp_path: Path) -> Iterator[Path]:
+    """Memory where there is some: thousands of journals are synced, and none has to last."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as directory:
+        yield Path(directory)
 
 
 def story(rig: Rig) -> None:
@@ -59,13 +69,13 @@ def test_the_story_itself_limits_and_restores(tmp_path: Path) -> None:
     assert 50 < steps.taken < MOST_STEPS
 
 
-@pytest.mark.parametrize("second_cut", [None, 1, 2, 5])
+@pytest.mark.parametrize("second_cut", [None, 2, 5])
 def test_a_cut_at_any_step_is_made_good_by_the_next_process(
-    tmp_path: Path, second_cut: int | None
+    quick_disk: Path, second_cut: int | None
 ) -> None:
     """With a second cut, the process that makes good is itself cut, and the third one does."""
     for until in range(MOST_STEPS):
-        directory = tmp_path / str(until)
+        directory = quick_disk / str(until)
         directory.mkdir()
         rig = prepared(directory)
         try:

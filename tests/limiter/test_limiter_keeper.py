@@ -296,3 +296,18 @@ def test_an_order_whose_tenant_is_not_there_is_refused(rig: Rig) -> None:
     order = msgspec.structs.replace(cpu(4), tenant="nobody")
     (refused,) = rig.keeper.set_limits(wish(order)).refused
     assert "no cgroup of tenant nobody" in refused.reason
+
+
+def test_without_a_journal_nothing_new_is_limited_and_what_stands_is_still_lifted(rig: Rig) -> None:
+    rig.hold(cpu(2.5, left=30))
+    blocked = rig.path.with_name("journal.new")
+    blocked.mkdir()
+    state = rig.hold(cpu(2.2, left=30), cpu(2.5, order="o2", tenant="birch"))
+    assert {refused.order for refused in state.refused} == {"o1", "o2"}
+    assert "nothing is limited without it" in state.refused[0].reason
+    assert (rig.quota("/alder"), rig.quota("/birch")) == ("250000", "max")
+    rig.use(30)
+    assert rig.quota("/alder") == "max"
+    blocked.rmdir()
+    rig.restart().start("limiter-started")
+    assert rig.kernel.touched() == {}
