@@ -39,7 +39,7 @@ CONTENDED_SHARE = 0.05
 HOSTS_PER_SECOND_OF_RUN = 50
 """So many that nobody's reports reach into the future before the run is over, up to 7,000/s."""
 WARM_UP_REPORTS = 70
-"""Of each contended host, before the clock starts: half a window, so that its case is open."""
+"""Of each contended host before the clock starts: half a window, so that its case is open."""
 PAST_SECONDS = 1200.0
 REPORTS_PER_HOST = int((PAST_SECONDS + 240) / INTERVAL_SECONDS)
 AIM_PER_SECOND = 4000
@@ -167,8 +167,10 @@ class _Requests:
         self._connections = connections
 
     def warm_up(self, connection: int) -> Iterator[bytes]:
+        """Every host's first report, and so many of the contended ones that their cases open."""
+        yield from _round_robin(self._series[connection :: self._connections], 1)
         contended = self._series[:: round(1 / CONTENDED_SHARE)]
-        return _round_robin(contended[connection :: self._connections], WARM_UP_REPORTS)
+        yield from _round_robin(contended[connection :: self._connections], WARM_UP_REPORTS)
 
     def of(self, connection: int) -> Iterator[bytes]:
         return _round_robin(self._series[connection :: self._connections], REPORTS_PER_HOST)

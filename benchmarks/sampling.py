@@ -21,6 +21,7 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import socket
 import statistics
 import subprocess
@@ -88,7 +89,8 @@ def cgroups(count: int, roots: list[Path]) -> Iterator[str]:
 
 
 def count_disks(root: Path | None, parent: str) -> None:
-    """cgroup v1 counts a disk's use after a first throttle rule: the dearer case is measured."""
+    """cgroup v1 counts a disk's use from a first throttle rule on, until the machine restarts:
+    the dearer case is measured."""
     if root is None:
         return
     rule = root / parent / "t0" / "blkio.throttle.read_bps_device"
@@ -147,8 +149,11 @@ def report_of(found: Round, sequence: int) -> Report:
 
 
 def kept_files(parent: str) -> list[str]:
-    links = (os.path.join("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd"))
-    targets = (os.readlink(link) for link in links if os.path.lexists(link))
+    """What this process holds open below our cgroups: the agent's own choice of files."""
+    targets = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # The descriptor of this very listing.
+            targets.append(str(link.readlink()))
     return sorted(target for target in targets if f"/{parent}/" in target)
 
 
@@ -201,6 +206,7 @@ async def measure(count: int, rounds: int, names: list[str], parent: str) -> dic
         "agent_us_per_tenant": whole / count * 1e6,
         "percent_of_core": whole / INTERVAL_SECONDS * 100,
         "report_bytes": size,
+        "active_share": ACTIVE_SHARE,
     }
 
 
@@ -210,6 +216,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # Clean up then, too.
     own_network_namespace()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

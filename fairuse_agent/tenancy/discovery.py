@@ -8,11 +8,14 @@ does not keep them for cgroup folders.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from fairuse_agent.tenancy.rules import Owner, TenantRules
+
+_GONE = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR)
 
 
 class _Folder:
@@ -35,10 +38,13 @@ class TenantCgroups:
         self._roots = tuple(str(root) for root in roots)
         self._folders: dict[str, _Folder] = {}
         self.owners: dict[str, Owner] = {}
+        self.trouble = ""
+        """A folder that could not be listed at the last look, and why."""
 
     def refresh(self) -> bool:
         """Look again. True when `owners` changed."""
         seen, changed = dict[str, _Folder](), False
+        self.trouble = ""
         for root in self._roots:
             pending = [""] if self._rules.may_own_below("") else []
             while pending:
@@ -48,13 +54,16 @@ class TenantCgroups:
                 if folder is None:
                     folder, changed = _Folder(), True
                 try:
-                    listing = os.listdir(where or "/")  # noqa: PTH208 (names only: the hot path)
-                except OSError:
-                    # Gone since its parent was listed, or not ours to read: nothing to own here.
-                    continue
-                if listing != folder.listing:
-                    self._read(folder, where, path)
-                    folder.listing, changed = listing, True
+                    listing = os.listdir(where)  # noqa: PTH208 (names only: the hot path)
+                    if listing != folder.listing:
+                        self._read(folder, where, path)
+                        folder.listing, changed = listing, True
+                except OSError as error:
+                    if error.errno in _GONE:
+                        continue
+                    # What it held is taken to be there still: to lose sight of a cgroup and find
+                    # it again would count all that it ever used as this interval's.
+                    self.trouble = f"{where}: {error.strerror}"
                 seen[where] = folder
                 pending.extend(folder.below)
         if changed or len(seen) != len(self._folders):
@@ -67,13 +76,10 @@ class TenantCgroups:
         return changed
 
     def _read(self, folder: _Folder, where: str, path: str) -> None:
-        """Decide again for every folder in this one."""
+        """Decide again for every folder in this one. Raises OSError, having changed nothing."""
+        with os.scandir(where) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         folder.owned, folder.below = {}, []
-        try:
-            with os.scandir(where or "/") as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            return
         for name in names:
             child = f"{path}/{name}"
             owner = self._rules.owner_of_cgroup(child)

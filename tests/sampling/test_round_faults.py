@@ -1,0 +1,301 @@
+"""Everything that can be missing or wrong on a host: each is handled, and none stops the round."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fairuse_agent.sampling import cgroup
+from fairuse_agent.sampling.hierarchy import NoHierarchyError
+from fairuse_agent.sampling.round import Sampler
+from fairuse_protocol.reports import DiskUsage
+from tests.sampling.hosts import DISK, FolderHost, pressure
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FolderHost:
+    return FolderHost(tmp_path)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Sampler]]:
+    samplers: list[Sampler] = []
+    yield samplers
+    for sampler in samplers:
+        sampler.close()
+
+
+def start(host: FolderHost, opened: list[Sampler]) -> Sampler:
+    sampler = host.sampler()
+    opened.append(sampler)
+    assert sampler.read() is None, "the first reading only sets the baseline"
+    return sampler
+
+
+def write_a(host: FolderHost, usage: int, waiting: int = 0, read: int = 0) -> None:
+    host.tenant(
+        "a",
+        v2__cpu_stat=f"usage_usec {usage}\nthrottled_usec {usage // 10}\n",
+        v2__cpu_pressure=pressure(waiting),
+        v2__io_pressure=pressure(waiting * 2),
+        v2__io_stat=f"{DISK} rbytes={read} wbytes=0 rios={read // 4096} wios=0\n",
+    )
+
+
+def test_a_round_gives_differences_over_the_interval(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    write_a(host, usage=5_000_000, waiting=1_000_000, read=8192)
+    sampler = start(host, opened)
+    write_a(host, usage=8_000_000, waiting=1_500_000, read=16384)
+    found = host.next(sampler)
+    (tenant,) = found.tenants
+    assert (found.started_at, found.seconds) == (1e9 + 1000, 10)
+    assert (tenant.tenant, tenant.weight) == ("a", 1.0)
+    assert (tenant.cpu_seconds, tenant.cpu_throttled_seconds) == (3.0, 0.3)
+    assert (tenant.cpu_waiting_seconds, tenant.io_waiting_seconds) == (0.5, 1.0)
+    assert tenant.disks == (DiskUsage(device="vda", read_bytes=8192, reads=2),)
+    assert found.pressure_source == "psi"
+
+
+def test_waiting_is_never_longer_than_the_interval(host: FolderHost, opened: list[Sampler]) -> None:
+    write_a(host, usage=1)
+    sampler = start(host, opened)
+    write_a(host, usage=2, waiting=10_400_000)
+    assert host.next(sampler).tenants[0].cpu_waiting_seconds == 10.0
+
+
+def test_a_cgroup_made_during_the_interval_counts_from_zero(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    sampler = start(host, opened)
+    write_a(host, usage=2_000_000)
+    assert host.next(sampler).tenants[0].cpu_seconds == 2.0
+
+
+def test_a_cgroup_that_was_only_out_of_sight_is_not_billed_for_its_whole_life(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    sampler = start(host, opened)
+    write_a(host, usage=10**12)
+    assert host.next(sampler).tenants[0].cpu_seconds == 0
+    write_a(host, usage=10**12 + 10**6)
+    assert host.next(sampler).tenants[0].cpu_seconds == 1.0
+
+
+def test_a_folder_that_cannot_be_listed_keeps_its_tenants(
+    host: FolderHost, opened: list[Sampler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_a(host, usage=0)
+    sampler = start(host, opened)
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path.endswith("/lxc"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    write_a(host, usage=10**6)
+    found = host.next(sampler)
+    assert found.tenants[0].cpu_seconds == 1.0
+    assert any("cgroups are as they were in" in note for note in found.notes)
+
+
+def test_a_cgroup_that_goes_takes_its_tenant_with_it(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    write_a(host, usage=1)
+    sampler = start(host, opened)
+    host.remove("a")
+    assert host.next(sampler).tenants == ()
+    assert sampler.places() == ()
+
+
+def test_a_counter_that_restarts_counts_from_zero(host: FolderHost, opened: list[Sampler]) -> None:
+    write_a(host, usage=9_000_000, read=1 << 20)
+    sampler = start(host, opened)
+    write_a(host, usage=1_000_000, read=4096)
+    tenant = host.next(sampler).tenants[0]
+    assert tenant.cpu_seconds == 1.0
+    assert tenant.disks[0].read_bytes == 4096
+
+
+@pytest.mark.parametrize("broken", ["", "max\n", "usage_usec\n", "usage_usec x\n", "\0\0"])
+def test_a_malformed_file_is_not_measured_and_the_next_good_one_is_a_baseline(
+    host: FolderHost, opened: list[Sampler], broken: str
+) -> None:
+    write_a(host, usage=5_000_000)
+    sampler = start(host, opened)
+    host.tenant("a", v2__cpu_stat=broken)
+    assert host.next(sampler).tenants[0].cpu_seconds == 0
+    write_a(host, usage=50_000_000)
+    assert host.next(sampler).tenants[0].cpu_seconds == 0, "what came before is unknown"
+    write_a(host, usage=51_000_000)
+    assert host.next(sampler).tenants[0].cpu_seconds == 1.0
+
+
+def test_files_that_the_kernel_lacks_are_left_out(host: FolderHost, opened: list[Sampler]) -> None:
+    host.tenant("a", v2__cpu_stat="usage_usec 0\n")
+    sampler = start(host, opened)
+    host.tenant("a", v2__cpu_stat="usage_usec 1000000\n")
+    tenant = host.next(sampler).tenants[0]
+    assert tenant.cpu_seconds == 1.0
+    assert (tenant.cpu_waiting_seconds, tenant.io_waiting_seconds) == (None, None)
+    assert tenant.disks == ()
+
+
+def test_a_file_that_appears_later_is_found_within_a_minute(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    host.tenant("a", v2__cpu_stat="usage_usec 0\n")
+    sampler = start(host, opened)
+    write_a(host, usage=0, waiting=1_000_000)
+    host.next(sampler, 60)
+    write_a(host, usage=0, waiting=2_000_000)
+    assert host.next(sampler).tenants[0].cpu_waiting_seconds == 1.0
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.ENODEV, errno.EIO])
+def test_a_pressure_file_that_cannot_be_read_costs_only_itself(
+    host: FolderHost,
+    opened: list[Sampler],
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+) -> None:
+    write_a(host, usage=0)
+    sampler = start(host, opened)
+    write_a(host, usage=1_000_000, waiting=5)
+
+    def pread(descriptor: int, size: int, offset: int) -> bytes:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().match("lxc/a/cpu.pressure"):
+            raise OSError(code, os.strerror(code))
+        return os.pread(descriptor, size, offset)
+
+    monkeypatch.setattr(cgroup, "pread", pread)
+    tenant = host.next(sampler).tenants[0]
+    assert (tenant.cpu_seconds, tenant.cpu_waiting_seconds) == (1.0, None)
+    assert tenant.io_waiting_seconds == 10e-6
+
+
+def test_too_few_descriptors_are_noted_and_never_billed_later(
+    host: FolderHost, opened: list[Sampler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = start(host, opened)
+    real, full = os.open, True
+
+    def open_file(file: str, flags: int) -> int:
+        if full and "/lxc/" in str(file):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(file, flags)
+
+    monkeypatch.setattr(cgroup.os, "open", open_file)
+    write_a(host, usage=7_000_000)
+    found = host.next(sampler)
+    assert found.tenants[0].cpu_seconds == 0
+    assert any("1 cgroups could not be read whole" in note for note in found.notes)
+    assert any("Too many open files" in note for note in found.notes)
+    full = False
+    assert host.next(sampler, 60).tenants[0].cpu_seconds == 0
+    write_a(host, usage=8_000_000)
+    found = host.next(sampler)
+    assert found.tenants[0].cpu_seconds == 1.0
+    assert found.notes == ("uplink lo is not there",)
+
+
+def test_a_silent_network_side_is_noted_and_counts_nothing(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    sampler = start(host, opened)
+    host.route.error = TimeoutError("timed out")
+    found = host.next(sampler)
+    assert found.notes[0] == "interface counters could not be read: timed out"
+
+
+def test_disks_stacked_on_others_are_not_reported(host: FolderHost, opened: list[Sampler]) -> None:
+    sampler = start(host, opened)
+    assert sampler.disks() == ("vda",)
+
+
+def test_without_any_pressure_or_run_delay_the_round_says_so(
+    tmp_path: Path, opened: list[Sampler]
+) -> None:
+    host = FolderHost(tmp_path, psi=False)
+    write_a(host, usage=0, waiting=0)
+    sampler = start(host, opened)
+    found = host.next(sampler)
+    assert found.pressure_source == "none"
+    assert found.tenants[0].cpu_waiting_seconds is None
+    assert found.usage.cpu_waiting_seconds is None
+    assert any("neither pressure nor run delay" in note for note in found.notes)
+
+
+def test_without_psi_the_longest_run_delay_stands_for_waiting(
+    tmp_path: Path, opened: list[Sampler]
+) -> None:
+    host = FolderHost(tmp_path, psi=False)
+    write_a(host, usage=0)
+
+    def delays(**nanoseconds: int) -> None:
+        for task, delay in nanoseconds.items():
+            host.write(host.proc / f"7/task/{task[1:]}/schedstat", f"1 {delay} 1\n")
+
+    host.write(host.proc / "self/schedstat", "1 2 3\n")
+    host.tenant("a", v2__procs="7\n8\n")  # 8 ended meanwhile
+    delays(t7=1_000_000_000, t9=2_000_000_000)
+    sampler = start(host, opened)
+    delays(t7=1_500_000_000, t9=4_000_000_000, t10=3_000_000_000)
+    found = host.next(sampler)
+    assert found.pressure_source == "run-delay"
+    assert found.tenants[0].cpu_waiting_seconds == 3.0
+    assert found.tenants[0].io_waiting_seconds is None
+    assert any("run delay" in note for note in found.notes)
+
+
+def test_a_pure_v1_host_is_read_from_its_controllers(tmp_path: Path, opened: list[Sampler]) -> None:
+    host = FolderHost(tmp_path, mounts="cpu,cpuacct blkio", psi=False)
+    host.write(host.roots["blkio"] / "blkio.throttle.io_service_bytes_recursive", "Total 0\n")
+
+    def write(seconds: int, read: int) -> None:
+        host.tenant(
+            "a",
+            cpu__usage=f"{seconds * 10**9}\n",
+            cpu__cpu_stat=f"nr_periods 1\nnr_throttled 1\nthrottled_time {seconds * 10**8}\n",
+            blkio__bytes=f"{DISK} Read {read}\n{DISK} Write 0\nTotal {read}\n",
+            blkio__operations=f"{DISK} Read {read // 4096}\n{DISK} Write 0\nTotal 1\n",
+        )
+
+    write(1, 0)
+    sampler = start(host, opened)
+    write(3, 4096)
+    found = host.next(sampler)
+    assert (found.tenants[0].cpu_seconds, found.tenants[0].cpu_throttled_seconds) == (2.0, 0.2)
+    assert found.tenants[0].disks == ()
+    assert any("tenants' use of vda is not counted" in note for note in found.notes)
+    root = host.roots["blkio"] / "blkio.throttle.io_service_bytes_recursive"
+    root.write_text(f"{DISK} Read 0\n{DISK} Write 0\nTotal 0\n")
+    found = host.next(sampler)
+    assert not any("not counted" in note for note in found.notes)
+    write(3, 12288)
+    assert host.next(sampler).tenants[0].disks == (
+        DiskUsage(device="vda", read_bytes=8192, reads=2),
+    )
+
+
+def test_a_host_without_cgroups_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    host = FolderHost(tmp_path)
+    (host.proc / "self/mounts").write_text("proc /proc proc rw 0 0\n")
+    with pytest.raises(NoHierarchyError, match="mount one"):
+        host.sampler()
+
+
+def test_configured_capacity_goes_over_what_the_kernel_tells(host: FolderHost) -> None:
+    sampler = host.sampler(disk_operations_per_second=500.0)
+    sampler.close()
+    assert sampler.capacity.disk_operations_per_second == 500.0
+    assert sampler.capacity.disk_bytes_per_second is None
+    assert sampler.capacity.cpu_cores >= 1
