@@ -75,15 +75,18 @@ def see_verdict(case: Case, verdict: Verdict, policy: Policy, mode: Mode) -> Ste
     return close(case, closing, now, actor="rule", text=f"The usage subsided: {verdict.outcome}.")
 
 
+def time_to_answer_seconds(case: Case, policy: Policy) -> float:
+    """How long after its acceptance a first notice leaves before anything may be limited."""
+    allowed = float(policy.severity.step(case.severity).deadline)
+    return allowed * policy.times.repeat_deadline_factor if case.repeat_of else allowed
+
+
 def notice_accepted(case: Case, policy: Policy, *, at: float, channel: str, answer: str) -> Step:
     """A notice was accepted for delivery: the clock starts with the first one."""
     entry = TimelineEntry(at=at, event="notice-accepted", actor=channel, text=answer)
     if case.state != "watching" or case.notice_accepted_at is not None:
         return step(case, entry)
-    allowed = float(policy.severity.step(case.severity).deadline)
-    if case.repeat_of:
-        allowed *= policy.times.repeat_deadline_factor
-    deadline = max(at + allowed, case.deadline or 0.0)
+    deadline = max(at + time_to_answer_seconds(case, policy), case.deadline or 0.0)
     return step(
         case,
         entry,

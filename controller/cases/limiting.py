@@ -37,7 +37,7 @@ from controller.cases.steps import (
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.interval import Measured
 from controller.fairshare.policy import Policy
-from controller.fairshare.sentence import amount, duration
+from controller.fairshare.sentence import amount, duration, percent
 from controller.settings import Mode
 from fairuse_protocol.limits import RefusedLimit
 from fairuse_protocol.messages import Message
@@ -219,8 +219,8 @@ def measured_after(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
     after = mean_waiting(since(verdict.samples, case.closed_at))
     effect = msgspec.structs.replace(case.effect, after=after)
     text = (
-        f"Neighbours waited {effect.before:.0%} of the time before the limit, "
-        f"{effect.during or 0:.0%} during it and {after:.0%} after it."
+        f"Neighbours waited {percent(effect.before)} of the time before the limit, "
+        f"{percent(effect.during or 0)} during it and {percent(after)} after it."
     )
     entry = TimelineEntry(at=verdict.decided_at, event="effect-measured", actor="rule", text=text)
     return step(case, entry, effect=effect)

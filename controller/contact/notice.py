@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import msgspec
 
+from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, StandingLimit
 from controller.contact import wording
 from controller.contact.chart import lay_out
@@ -54,12 +55,6 @@ class NoticeTerms:
     policy: Policy
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
-
-
-def time_to_answer_seconds(case: Case, policy: Policy) -> float:
-    """How long after its acceptance a first notice leaves before anything may be limited."""
-    allowed = float(policy.severity.step(case.severity).deadline)
-    return allowed * policy.times.repeat_deadline_factor if case.repeat_of else allowed
 
 
 def render(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from controller.fairshare import sentence
 from controller.fairshare.sentence import amount, duration
 from fairuse_protocol.messages import Resource
 
@@ -59,7 +60,4 @@ def from_now(at: float, now: float) -> str:
 
 def percent(share: float | None) -> str:
     """A share for people: "23 %"; "not measured" when there is none."""
-    if share is None:
-        return "not measured"
-    value = share * 100
-    return f"{value:.1f} %" if 0 < value < 1 else f"{value:.0f} %"
+    return "not measured" if share is None else sentence.percent(share)

@@ -22,7 +22,7 @@ def sentence(verdict: Verdict, *, whose: str = "your server") -> str:
         f"Over the last {duration(verdict.window_seconds)} {whose} {_used(verdict)} on average, "
         f"{verdict.ratio:.1f} times its fair share of {_bare(verdict, verdict.average_fair_share)},"
         f" while {harmed} {owners} there waited for {_WAITED_FOR[verdict.resource]} "
-        f"{_percent(verdict.neighbours_waiting)} of the time."
+        f"{percent(verdict.neighbours_waiting)} of the time."
     )
 
 
@@ -32,7 +32,7 @@ def amount(resource: Resource, value: float) -> str:
         case "cpu":
             return f"{_figure(value)} CPU core{'' if _figure(value) == '1' else 's'}"
         case "disk":
-            return f"{_percent(value)} of what the disks can do"
+            return f"{percent(value)} of what the disks can do"
         case "net-in" | "net-out":
             return Rate(value).in_bits
 
@@ -65,7 +65,7 @@ def _bare(verdict: Verdict, value: float) -> str:
         case "cpu":
             return _figure(value)
         case "disk":
-            return _percent(value)
+            return percent(value)
         case "net-in" | "net-out":
             return Rate(value).in_bits
 
@@ -75,6 +75,7 @@ def _figure(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def _percent(share: float) -> str:
-    percent = share * 100
-    return f"{percent:.0f} %" if percent >= 1 else f"{percent:.1f} %"
+def percent(share: float) -> str:
+    """A share for people: "23 %", and "0.4 %" where whole percents would hide it."""
+    hundredths = share * 100
+    return f"{hundredths:.0f} %" if hundredths >= 1 or not share else f"{hundredths:.1f} %"

@@ -34,7 +34,7 @@ def demo(
     Not as root, it runs over a simulated kernel and says so on every line.
     """
     try:
-        from fairuse_cli.demo import leftovers, running, signals  # noqa: PLC0415 - see above
+        from fairuse_cli.demo import cgroups, leftovers, running, signals  # noqa: PLC0415 - see above
     except ImportError as error:
         raise CommandFailed(
             USAGE,
@@ -49,7 +49,7 @@ def demo(
             raise typer.Exit(running.run_simulated(once=once, json_file=json_file))
         else:
             raise typer.Exit(running.run_on_kernel(once=once, json_file=json_file))
-    except (leftovers.AlreadyRunning, leftovers.CannotClean) as error:
+    except (leftovers.AlreadyRunning, leftovers.CannotClean, cgroups.WorldError) as error:
         raise CommandFailed(REFUSED, str(error)) from error
     except signals.Ended as ended:
         raise typer.Exit(ended.status) from ended

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from fairuse_cli.demo import links
 from fairuse_cli.demo.cgroups import Hierarchies, WorldError
@@ -77,21 +78,39 @@ def start_time(pid: int) -> int | None:
 @contextmanager
 def lock() -> Iterator[None]:
     """Hold this machine's demo lock, or raise AlreadyRunning."""
-    with LOCK_FILE.open("a+") as held:
+    held = _take_lock()
+    try:
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        yield
+    finally:
+        LOCK_FILE.unlink()
+        held.close()
+
+
+def _take_lock() -> TextIO:
+    while True:
+        held = LOCK_FILE.open("a+")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             held.seek(0)
+            owner = held.read().strip()
+            held.close()
             raise AlreadyRunning(
-                f"expected no other demo on this machine, found one: process {held.read().strip()}"
+                f"expected no other demo on this machine, found one: process {owner}"
             ) from error
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
-        try:
-            yield
-        finally:
-            LOCK_FILE.unlink()
+        if _is_still_there(held):
+            return held
+        held.close()  # its last owner removed it between our opening and locking it
+
+
+def _is_still_there(held: TextIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(held.fileno()), LOCK_FILE.stat())
+    except FileNotFoundError:
+        return False
 
 
 def clean() -> None:

@@ -54,35 +54,35 @@ def addresses(tenants: tuple[str, ...]) -> dict[str, str]:
 
 
 def make(tenants: tuple[str, ...], uplink_bytes_per_second: float) -> None:
-    """Make it all, the uplink shaped to this rate both ways."""
+    """Make it all, the uplink shaped to this rate both ways.
+
+    Namespaces first: pyroute2 forks to make or enter one, and no open socket should be shared
+    with a child.
+    """
+    inside = {WORLD: WORLD_ADDRESS, **addresses(tenants)}
+    for name in inside:
+        netns.create(namespace(name))
     with IPRoute() as root:
         root.link("add", ifname=BRIDGE, kind="bridge", br_forward_delay=0)
         _bring_up_without_address(root, BRIDGE)
-        for name, host_end, address in (
-            (WORLD, UPLINK, WORLD_ADDRESS),
-            *((name, interface(name), address) for name, address in addresses(tenants).items()),
-        ):
-            _join(root, name, host_end, address)
+        for name in inside:
+            _join(root, name, UPLINK if name == WORLD else interface(name))
         _shape(root, UPLINK, uplink_bytes_per_second)
-    with IPRoute(netns=namespace(WORLD)) as world:
-        _shape(world, _INSIDE, uplink_bytes_per_second)
+    for name, address in inside.items():
+        with IPRoute(netns=namespace(name)) as within:
+            index = _index(within, _INSIDE)
+            within.addr("add", index=index, address=address, prefixlen=24)
+            within.link("set", index=index, state="up")
+            if name == WORLD:
+                _shape(within, _INSIDE, uplink_bytes_per_second)
 
 
-def _join(root: IPRoute, name: str, host_end: str, address: str) -> None:
-    """One veth pair: `host_end` on the bridge, the other end in a new namespace."""
-    netns.create(namespace(name))
-    root.link(
-        "add",
-        ifname=host_end,
-        kind="veth",
-        peer={"ifname": _INSIDE, "net_ns_fd": namespace(name)},
-    )
+def _join(root: IPRoute, name: str, host_end: str) -> None:
+    """One veth pair: `host_end` on the bridge, the other end in the namespace."""
+    peer = {"ifname": _INSIDE, "net_ns_fd": namespace(name)}
+    root.link("add", ifname=host_end, kind="veth", peer=peer)
     root.link("set", index=_index(root, host_end), master=_index(root, BRIDGE))
     _bring_up_without_address(root, host_end)
-    with IPRoute(netns=namespace(name)) as inside:
-        index = _index(inside, _INSIDE)
-        inside.addr("add", index=index, address=address, prefixlen=24)
-        inside.link("set", index=index, state="up")
 
 
 def _bring_up_without_address(root: IPRoute, name: str) -> None:

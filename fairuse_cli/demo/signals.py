@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +20,19 @@ class Ended(BaseException):
         self.status = 128 + number
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise Ended(number)
-
-
 @contextmanager
 def raised() -> Iterator[None]:
     """Outside of the event loop: a signal raises Ended."""
-    before = {number: signal.signal(number, _raise) for number in ENDING}
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        if os.getpid() != owner:
+            # A child that pyroute2 forked, and ends like this, may not tidy up in our place.
+            os._exit(128 + number)
+        raise Ended(number)
+
+    before = {number: signal.signal(number, end) for number in ENDING}
     try:
         yield
     finally:
@@ -44,6 +49,23 @@ def ignored() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def bounded(seconds: int, what: str) -> Iterator[None]:
+    """Outside of the event loop: raise TimeoutError when `what` takes longer."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise TimeoutError(f"{what} took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

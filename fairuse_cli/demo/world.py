@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
-from fairuse_cli.demo import links, outside
-from fairuse_cli.demo.cgroups import Hierarchies
+from pyroute2.netlink.exceptions import NetlinkError
+
+from fairuse_cli.demo import links, outside, signals
+from fairuse_cli.demo.cgroups import Hierarchies, WorldError
 from fairuse_cli.demo.configuration import Places
 from fairuse_cli.demo.leftovers import Record
 from fairuse_cli.demo.stage import (
@@ -20,6 +22,8 @@ from fairuse_cli.demo.stage import (
 )
 from fairuse_cli.demo.workers import Worker
 from fairuse_protocol.messages import Resource
+
+_MAKE_SECONDS = 30
 
 
 class World:
@@ -37,9 +41,17 @@ class World:
         self.cores = os.cpu_count() or 1
 
     def make(self) -> None:
-        """Make groups, namespaces and links. Before the event loop runs, since it forks."""
-        self._hierarchies.make(TENANTS)
-        links.make(TENANTS, UPLINK_BYTES_PER_SECOND)
+        """Make groups, namespaces and links, or raise WorldError. Before the event loop runs,
+        since it forks."""
+        lacking = self._hierarchies.lacking()
+        if lacking:
+            raise WorldError(lacking)
+        try:
+            with signals.bounded(_MAKE_SECONDS, "making the tenants' groups and links"):
+                self._hierarchies.make(TENANTS)
+                links.make(TENANTS, UPLINK_BYTES_PER_SECOND)
+        except (OSError, NetlinkError) as error:
+            raise WorldError(f"the tenants' groups and links cannot be made: {error}") from error
 
     async def start(self, record: Record) -> None:
         """Start the tenants' processes and the far end, at their normal load."""

@@ -6,8 +6,9 @@ from typing import Any, get_args
 
 import pytest
 
+from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Closing, Effect, NoticeDocument, NoticeKind
-from controller.contact.notice import RenderedNotice, render, time_to_answer_seconds
+from controller.contact.notice import RenderedNotice, render
 from controller.fairshare.policy import Policy
 from controller.settings import TenantContact
 from fairuse_protocol.messages import RESOURCES, Resource

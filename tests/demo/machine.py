@@ -69,6 +69,6 @@ def root_network() -> str:
         for arguments in (["-o", "addr"], ["route", "show", "table", "all"], ["-6", "route"])
     ]
     lines = "".join(shown).splitlines()
-    return "\n".join(line for line in lines if "fairuse-" not in line or any(
-        name in line for name in OUR_LINKS
-    ))
+    return "\n".join(
+        line for line in lines if "fairuse-" not in line or any(name in line for name in OUR_LINKS)
+    )
