@@ -5,7 +5,7 @@ load comes from another core over keep-alive connections, of hosts that are enro
 are contended for long enough that cases open. Beside it, in the same run: a bare aiohttp server
 that reads the same bodies and answers, and each step of the work alone, in this process.
 
-    python -m benchmarks.intake [--seconds 10] [--connections 64] [--json]
+    python -m benchmarks.intake [--seconds 10] [--connections 256] [--json]
 
 `reports_per_cpu_second` is what the controller would do with a core to itself; compare it when
 `share_of_the_core_got` is well under 1 because others use the machine.
@@ -33,6 +33,7 @@ from benchmarks.intake_steps import StepTimes, time_steps
 from benchmarks.sample_reports import INTERVAL_SECONDS, Renumbered, sample_report
 from controller.storage import tokens
 from controller.storage.database import Database
+from controller.web.intake import WORTH_A_COMMIT
 
 TENANTS = 50
 CONTENDED_SHARE = 0.05
@@ -59,7 +60,7 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=256)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     result = asyncio.run(measure(arguments.seconds, arguments.connections))
@@ -94,7 +95,7 @@ async def measure(seconds: float, connections: int) -> dict[str, object]:
         stored = await _stored(directory)
         cpu_seconds = after.user + after.system - before.user - before.system
         os.sched_setaffinity(0, {server_core})
-        steps = await time_steps(directory, batch=connections)
+        steps = await time_steps(directory, batch=min(connections, WORTH_A_COMMIT))
     return _result(load, bare, steps, cpu_seconds, at_rest, loaded, stored, len(hosts), connections)
 
 

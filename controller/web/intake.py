@@ -16,6 +16,11 @@ from controller.storage.reports import ReportRow
 QUEUE_LIMIT = 2000
 """Reports that may wait: at 12 kB each, 24 MB; at the aimed rate, half a second."""
 
+WORTH_A_COMMIT = 100
+"""A transaction of fewer reports waits for more: each costs 1 to 2 ms of CPU time by itself."""
+GATHER_SECONDS = 0.02
+"""How long it waits. An agent that reports every ten seconds does not notice."""
+
 
 class IntakeFull(Exception):
     """More reports wait than can be stored soon."""
@@ -55,6 +60,8 @@ class Intake:
         try:
             while True:
                 await self._arrived.wait()
+                if len(self._waiting) < WORTH_A_COMMIT:
+                    await asyncio.sleep(GATHER_SECONDS)
                 self._arrived.clear()
                 batch, self._waiting = self._waiting, []
                 await self._commit(batch)
