@@ -261,13 +261,13 @@ def _server(command: list[str], core: int, port: int) -> Iterator[psutil.Process
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
     for _ in range(200):
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args} ended with status {process.returncode}")
+            raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 time.sleep(0.5)  # so that "at rest" is after its start
                 return
         time.sleep(0.1)
-    raise RuntimeError(f"{process.args} does not listen on port {port}")
+    raise RuntimeError(f"{process.args!r} does not listen on port {port}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import typer
 from fairuse_cli import steps, views
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.run import run
 
 app = typer.Typer(
     name="fairuse",
@@ -37,6 +38,7 @@ for command in (
     steps.lift,
     steps.pause,
     steps.resume,
+    run,
     demo,
 ):
     app.command()(command)

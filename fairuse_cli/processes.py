@@ -169,6 +169,31 @@ async def first_to_end(programs: Sequence[Program]) -> Program:
             wait.cancel()
 
 
+async def output_of(argv: Sequence[str], *, typed: str = "", timeout_seconds: float = 30.0) -> str:
+    """Run a short command with `typed` as its standard input; what it wrote to standard output.
+    Raise ProgramError with what it wrote to standard error when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_end_with_parent(os.getpid()),
+    )
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            output, errors = await process.communicate(typed.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise ProgramError(
+            f"{' '.join(argv)} ended with status {process.returncode}: "
+            f"{errors.decode(errors='replace').strip()}"
+        )
+    return output.decode().strip()
+
+
 def _end_with_parent(parent: int) -> Callable[[], None]:
     def in_child() -> None:
         if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:

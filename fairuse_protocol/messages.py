@@ -19,9 +19,7 @@ MessageType = TypeVar("MessageType")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Message(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False
-):
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of all messages: immutable, named fields only, unknown fields refused.
 
     Immutable values cannot form a cycle, so the garbage collector need not look at them: with

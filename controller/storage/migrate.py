@@ -1,7 +1,7 @@
 """Brings a database to this version's schema.
 
 Alembic is imported only when there is something to do: it costs memory that a controller at rest
-has no use for. A new migration is made with `make migration` or by hand in `migrations/versions`.
+has no use for. A new migration is a module in `migrations/versions`, and `HEAD` names it.
 """
 
 from __future__ import annotations

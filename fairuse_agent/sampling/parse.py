@@ -6,11 +6,14 @@ or left out, never an error and never zero.
 
 from __future__ import annotations
 
+import re
+
 DiskCounters = tuple[int, int, int, int]
 """Bytes read, bytes written, reads, writes since the counters began."""
 
-_IO_STAT_FIELDS = {b"rbytes": 0, b"wbytes": 1, b"rios": 2, b"wios": 3}
-
+_IO_STAT_LINE = re.compile(rb"^(\d+:\d+) rbytes=(\d+) wbytes=(\d+) rios=(\d+) wios=(\d+)", re.M)
+_THROTTLE_LINES = re.compile(rb"^(\d+:\d+) Read (\d+)\n\1 Write (\d+)$", re.M)
+"""The kernel writes these fields, and these two lines, next to each other and in this order."""
 
 USAGE, THROTTLED, THROTTLED_V1 = b"usage_usec ", b"throttled_usec ", b"throttled_time "
 
@@ -45,45 +48,28 @@ def pressure_total(text: bytes) -> int | None:
 
 
 def io_stat(text: bytes) -> dict[bytes, DiskCounters]:
-    """cgroup v2's io.stat: counters by "MAJOR:MINOR". A disk without figures is left out."""
-    disks: dict[bytes, DiskCounters] = {}
-    for line in text.splitlines():
-        device, _, fields = line.partition(b" ")
-        counters = [0, 0, 0, 0]
-        known = False
-        for item in fields.split():
-            name, _, value = item.partition(b"=")
-            place = _IO_STAT_FIELDS.get(name)
-            if place is not None and value.isdigit():
-                counters[place] = int(value)
-                known = True
-        if known and b":" in device:
-            disks[device] = (counters[0], counters[1], counters[2], counters[3])
-    return disks
-
-
-def throttle_counters(text: bytes) -> dict[bytes, tuple[int, int]]:
-    """cgroup v1's blkio.throttle.io_service*: (read, written) by "MAJOR:MINOR"."""
-    disks: dict[bytes, tuple[int, int]] = {}
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) != 3 or not words[2].isdigit() or b":" not in words[0]:
-            continue
-        device, kind, value = words
-        if kind == b"Read":
-            disks[device] = (int(value), disks.get(device, (0, 0))[1])
-        elif kind == b"Write":
-            disks[device] = (disks.get(device, (0, 0))[0], int(value))
-    return disks
+    """cgroup v2's io.stat: counters by b"MAJOR:MINOR". A disk without figures is left out."""
+    return {
+        device: (int(read), int(written), int(reads), int(writes))
+        for device, read, written, reads, writes in _IO_STAT_LINE.findall(text)
+    }
 
 
 def disks_of_v1(transferred: bytes, serviced: bytes) -> dict[bytes, DiskCounters]:
     """Bytes and operations of cgroup v1's two files, put together."""
-    operations = throttle_counters(serviced)
-    return {
-        device: (read, written, *operations.get(device, (0, 0)))
-        for device, (read, written) in throttle_counters(transferred).items()
+    operations = {
+        device: (int(reads), int(writes))
+        for device, reads, writes in _THROTTLE_LINES.findall(serviced)
     }
+    return {
+        device: (int(read), int(written), *operations.get(device, (0, 0)))
+        for device, read, written in _THROTTLE_LINES.findall(transferred)
+    }
+
+
+def devices_of_v1(transferred: bytes) -> set[bytes]:
+    """The disks that a blkio.throttle.io_service* file has lines for, be they zero."""
+    return {device for device, _, _ in _THROTTLE_LINES.findall(transferred)}
 
 
 def increase(before: int, now: int) -> int:

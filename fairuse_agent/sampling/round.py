@@ -179,7 +179,7 @@ class Sampler:
             text = (root / "blkio.throttle.io_service_bytes_recursive").read_bytes()
         except OSError:
             return []  # An older kernel, which has no such file in the root and always counts.
-        counted = parse.throttle_counters(text)
+        counted = parse.devices_of_v1(text)
         names = self._host.disks.by_number
         return sorted(name for number, name in names.items() if number not in counted)
 

@@ -116,12 +116,8 @@ async def restored(telling: Telling, subject: Subject, limit: Limited) -> None:
         seconds=_MAIL_SECONDS,
         expected="a mail that the limit has ended",
     )
-    telling.narrator.facts(
-        {
-            **telling.before_and_now(limit.noticed.shown, shown),
-            f"mail to {GREEDY}": mail.subject,
-        }
-    )
+    telling.show_kernel(limit.noticed.shown, shown)
+    telling.narrator.facts({f"mail to {GREEDY}": mail.subject})
     if shown != limit.noticed.shown:
         raise StepFailed(f"{limit.noticed.shown} as before", str(shown))
     used, allowed = subject.used(uses[GREEDY]), ordered(limit.held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 
@@ -98,9 +99,9 @@ async def limited(telling: Telling, subject: Subject, noticed: Noticed) -> Limit
     telling.show(found.during)
     allowed, used = ordered(found.held), subject.used(found.during[GREEDY])
     after_notice = found.at - noticed.mail.at
+    telling.show_kernel(noticed.shown, found.shown)
     telling.narrator.facts(
         {
-            **telling.before_and_now(noticed.shown, found.shown),
             "by": found.held.way,
             **_queue(subject, found.delayed_during),
             "ordered": f"{subject.amount(allowed)} at most, for {LEASE_SECONDS} seconds",
@@ -111,7 +112,10 @@ async def limited(telling: Telling, subject: Subject, noticed: Noticed) -> Limit
     if after_notice < DEADLINE_SECONDS - _CLOCKS_SECONDS:
         raise StepFailed(f"{DEADLINE_SECONDS} s between mail and limit", f"{after_notice:.2f} s")
     if abs(used / allowed - 1) > _TOLERANCE:
-        raise StepFailed(f"{subject.amount(allowed)} within {_TOLERANCE:.0%}", subject.amount(used))
+        busy = "" if used > allowed else f"; is this machine busy with something else? {_load()}"
+        raise StepFailed(
+            f"{subject.amount(allowed)} within {_TOLERANCE:.0%}", f"{subject.amount(used)}{busy}"
+        )
     if subject.has_queue and found.delayed_during > found.delayed_before / 2:
         raise StepFailed(
             f"the uplink to hold back at most half of {found.delayed_before:.2f} a packet",
@@ -173,6 +177,10 @@ async def _measure_limit(telling: Telling, subject: Subject, noticed: Noticed) -
         delayed_before=delayed_before,
         delayed_during=delayed_during,
     )
+
+
+def _load() -> str:
+    return f"load average {os.getloadavg()[0]:.1f}"
 
 
 def _queue(subject: Subject, delayed: float) -> dict[str, str]:

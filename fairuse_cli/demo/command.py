@@ -49,7 +49,11 @@ def demo(
             raise typer.Exit(running.run_simulated(once=once, json_file=json_file))
         else:
             raise typer.Exit(running.run_on_kernel(once=once, json_file=json_file))
-    except (leftovers.AlreadyRunning, leftovers.CannotClean, cgroups.WorldError) as error:
+    except (leftovers.AlreadyRunning, leftovers.CannotClean) as error:
         raise CommandFailed(REFUSED, str(error)) from error
+    except cgroups.WorldError as error:
+        raise CommandFailed(
+            REFUSED, f"{error}; over a simulated kernel: fairuse demo --simulated"
+        ) from error
     except signals.Ended as ended:
         raise typer.Exit(ended.status) from ended

@@ -37,7 +37,7 @@ def namespace_file(name: str) -> str:
 
 def interface(tenant: str) -> str:
     """The host's end of a tenant's link."""
-    return f"{_PREFIX}{tenant}"
+    return f"{_PREFIX}t-{tenant}"
 
 
 def ifb(tenant: str) -> str:

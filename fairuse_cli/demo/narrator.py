@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TextIO, cast
 
@@ -105,6 +105,15 @@ class Narrator:
         table.add_column(overflow="fold")
         for name, value in facts.items():
             table.add_row(name, Text(value))
+        self._console.print(Padding(table, (0, 2), expand=False))
+
+    def lines(self, name: str, lines: Sequence[str]) -> None:
+        """A short name with what the kernel shows, each line cut where the screen ends."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=_LABEL_WIDTH, style="dim")
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for place, line in enumerate(lines):
+            table.add_row("" if place else name, Text(line))
         self._console.print(Padding(table, (0, 2), expand=False))
 
     def uses(self, uses: Mapping[str, Use], *, fair_cores: float, fair_rate: float) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from fairuse_cli.demo import links
 from fairuse_cli.demo.cgroups import Hierarchies
 from fairuse_cli.demo.stage import Reading, UplinkReading
+from fairuse_protocol.units import Rate
 
 _NLMSG_HEADER = struct.Struct("=IHHII")
 _TCMSG = struct.Struct("=BxxxiIII")
@@ -23,7 +24,8 @@ _RTM_GETQDISC, _RTM_GETTFILTER = 38, 46  # linux/rtnetlink.h
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST_DUMP = 0x301
 _TCA_KIND, _TCA_OPTIONS, _TCA_STATS2, _TCA_STATS_QUEUE = 1, 2, 7, 3  # linux/pkt_sched.h
-_INGRESS = 0xFFFF0000
+_TCA_TBF_PARMS = 1
+_TC_H_ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFF0000
 _RECEIVE_BYTES = 64 * 1024
 
 
@@ -67,8 +69,16 @@ class Discipline:
 
     def __str__(self) -> str:
         what = "filter" if self.is_filter else "qdisc"
-        where = "root" if self.parent == 0xFFFFFFFF else f"parent {self.parent >> 16:x}:"
-        return f"{what} {self.kind} {self.handle >> 16:x}: {where} {self.options.hex()}".strip()
+        where = "root" if self.parent == _TC_H_ROOT else f"parent {self.parent >> 16:x}:"
+        text = f"{what} {self.kind} {self.handle >> 16:x}: {where}"
+        if self.kind == "tbf":
+            text += f" rate {Rate(self._tbf_rate()).in_bits}"
+        return f"{text} {self.options.hex()}".strip()
+
+    def _tbf_rate(self) -> int:
+        """Bytes per second: struct tc_tbf_qopt begins with a tc_ratespec of 12 bytes."""
+        parameters = _attributes(self.options)[_TCA_TBF_PARMS]
+        return int(struct.unpack_from("=I", parameters, 8)[0])
 
 
 def traffic_control(interface: str) -> tuple[Discipline, ...]:

@@ -36,7 +36,7 @@ from fairuse_cli.processes import ProgramError
 from fairuse_protocol.messages import MessageError
 
 STORY_FAILED = 1
-_NICE = -10
+_NICE = -15
 _FAILURES = (
     StepFailed,
     ProgramError,

@@ -106,9 +106,10 @@ class Telling:
         """Print who used what."""
         self.narrator.uses(uses, fair_cores=self.fair_cores, fair_rate=self.fair_rate)
 
-    def before_and_now(self, before: tuple[str, ...], now: tuple[str, ...]) -> dict[str, str]:
-        """What the kernel showed and shows, as facts to print."""
-        return {"kernel before": "\n".join(before), "kernel now": "\n".join(now)}
+    def show_kernel(self, before: tuple[str, ...], now: tuple[str, ...]) -> None:
+        """Print what the kernel showed and shows."""
+        self.narrator.lines("kernel before", before)
+        self.narrator.lines("kernel now", now)
 
     async def measure(self, seconds: float, text: str) -> dict[str, Use]:
         """Everybody's use over the next `seconds`."""

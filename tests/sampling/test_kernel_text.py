@@ -45,13 +45,10 @@ def test_a_broken_pressure_file_is_not_measured(text: bytes) -> None:
 def test_io_stat_gives_each_disk_and_ignores_what_it_does_not_know() -> None:
     text = (
         b"8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6 cost.usage=7\n"
-        b"8:16\n8:32 \n253:0 rbytes=9\n254:0 rbytes=max wbytes=1\nnonsense\n"
+        b"8:16\n8:32 \n253:0 rbytes=9\n254:0 rbytes=max wbytes=1 rios=1 wios=1\nnonsense\n"
+        b"259:0 rbytes=5 wbytes=6 rios=7 wios=8\n"
     )
-    assert parse.io_stat(text) == {
-        b"8:0": (1, 2, 3, 4),
-        b"253:0": (9, 0, 0, 0),
-        b"254:0": (0, 1, 0, 0),
-    }
+    assert parse.io_stat(text) == {b"8:0": (1, 2, 3, 4), b"259:0": (5, 6, 7, 8)}
 
 
 def test_v1_disk_files_are_put_together() -> None:
@@ -60,7 +57,14 @@ def test_v1_disk_files_are_put_together() -> None:
         b"8:0": (4096, 512, 3, 4),
         b"254:16": (1, 2, 0, 0),
     }
-    assert parse.disks_of_v1(b"Total 0\n", b"Total 0\n") == {}
+    assert parse.devices_of_v1(SERVICE_BYTES) == {b"8:0", b"254:16"}
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"Total 0\n", b"8:0 Read max\n8:0 Write 1\n", b"8:0 Read 1\n8:1 Write 1\n"]
+)
+def test_a_v1_disk_without_figures_is_left_out(text: bytes) -> None:
+    assert parse.disks_of_v1(text, text) == {}
 
 
 counts = st.integers(min_value=0, max_value=2**64 - 1)

@@ -1,0 +1,143 @@
+"""`fairuse run` as a new user starts it: real programs, on a port of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from controller.settings import load_controller_settings
+from fairuse_agent.limiter.settings import load_limiter_settings
+from fairuse_agent.settings import load_agent_settings
+from fairuse_agent.tenancy.rules import TenantRules
+from fairuse_cli.access import CliSettings
+from fairuse_cli.processes import Program
+from fairuse_cli.run_files import RunFiles, RunFilesError
+from fairuse_protocol.settings import load_settings
+
+
+def children(pid: int) -> dict[str, int]:
+    """The programs that `fairuse run` started, by the module that each runs."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        if "run" in words:
+            found[words[words.index("run") - 1]] = int(child)
+    return found
+
+
+async def until(condition, seconds: float = 40.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[tuple[Program, RunFiles, str]]:
+    """`fairuse run` with its default files, except for the port."""
+    files = RunFiles(tmp_path / "var")
+    files.write_defaults()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    for config in (files.agent_config, files.controller_config):
+        config.write_text(config.read_text().replace("8460", port))
+    argv = [sys.executable, "-m", "fairuse_cli.main", "run", "--directory", str(files.directory)]
+    program = Program("run", argv, log_file=tmp_path / "run.log")
+    await program.start()
+    try:
+        await until(lambda: "Ctrl-C stops it" in "\n".join(program.last_lines(200)))
+        yield program, files, f"http://127.0.0.1:{port}"
+    finally:
+        await program.stop(20)
+
+
+async def test_it_watches_contacts_nobody_limits_nobody_and_ends_on_ctrl_c(running):
+    program, files, url = running
+    said = "\n".join(program.last_lines(200))
+    assert "observe: watching, contacting nobody, limiting nobody" in said
+    token = files.token.read_text().strip()
+    assert token not in said
+    assert stat.S_IMODE(files.token.stat().st_mode) == 0o600
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url, auth=aiohttp.BasicAuth("me", token)) as page:
+            assert page.status == 200
+    cli = load_settings(files.directory / "cli.toml", CliSettings)
+    assert (cli.url, cli.token_file) == (url, "token")
+    pids = children(program.pid)
+    assert {"controller.main", "fairuse_agent.main"} <= set(pids)
+    assert ("fairuse_agent.limiter.main" in pids) == (os.geteuid() == 0)
+    if os.geteuid() != 0:
+        assert "no limiter, for that needs root" in said
+
+    os.kill(program.pid, signal.SIGINT)
+
+    assert await asyncio.wait_for(program.wait(), 20) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
+
+
+async def test_a_program_that_dies_is_named_with_its_last_lines_and_ends_the_rest(running):
+    program, _, _ = running
+    pids = children(program.pid)
+    await until(lambda: "agent      | " in "\n".join(program.last_lines(200)))
+
+    os.kill(pids["fairuse_agent.main"], signal.SIGKILL)
+
+    assert await asyncio.wait_for(program.wait(), 30) == 5
+    said = "\n".join(program.last_lines(200))
+    assert "fairuse: agent was ended by SIGKILL; the end of " in said
+    assert "INFO watching " in said.partition("agent was ended by")[2]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
+
+
+def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
+    files = RunFiles(tmp_path / "var")
+    assert len(files.write_defaults()) == 4
+    assert load_controller_settings(files.controller_config).mode == "observe"
+    assert load_limiter_settings(files.limiter_config).socket == str(
+        files.directory / "limiter.sock"
+    )
+    agent = load_agent_settings(files.agent_config)
+    assert agent.limiter.socket == str(files.directory / "limiter.sock")
+    files.agent_config.write_text("# mine\n")
+    assert files.write_defaults() == []
+    assert files.agent_config.read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "tenant"),
+    [
+        (r"/machine.slice/machine-qemu\x2d3\x2dnoisy.scope", "noisy"),
+        ("/machine.slice/systemd-nspawn@shop.service", "shop"),
+        ("/qemu.slice/104.scope", "104"),
+        ("/lxc/105", "105"),
+        ("/lxc.payload.blog", "blog"),
+        ("/system.slice/docker-4f1c.scope", "4f1c"),
+        ("/docker/4f1c", "4f1c"),
+        ("/user.slice/user-1000.slice", "1000"),
+        ("/system.slice/ssh.service", None),
+    ],
+)
+def test_the_default_rules_know_the_usual_tenants(tmp_path, path, tenant):
+    files = RunFiles(tmp_path / "var")
+    files.write_defaults()
+    owner = TenantRules(load_agent_settings(files.agent_config)).owner_of_cgroup(path)
+    assert (owner.tenant if owner else None) == tenant
+
+
+def test_a_directory_too_long_for_a_socket_is_refused_with_advice(tmp_path):
+    with pytest.raises(RunFilesError, match="name a shorter --directory"):
+        RunFiles(tmp_path / ("x" * 120)).write_defaults()
+
+
+def test_a_directory_that_toml_could_not_name_is_refused(tmp_path):
+    with pytest.raises(RunFilesError, match="without quotes"):
+        RunFiles(tmp_path / 'a"b').write_defaults()
