@@ -16,7 +16,7 @@ import msgspec
 
 from controller.cases import answers, lifecycle, limiting
 from controller.cases.book import Book, StandingOrder
-from controller.cases.hosts import Host, Hosts
+from controller.cases.hosts import Host, Hosts, Seen, see
 from controller.cases.limiting import Circumstances
 from controller.cases.model import (
     AnswerKind,
@@ -101,10 +101,15 @@ class Desk:
                 for case_id in by_rule if self.mode == "contact" else set(self._book.cases):
                     await self._suspend(self._book.cases[case_id], "configuration", reason)
 
-    async def observe(self, report: Report) -> None:
-        """Judge a report that is stored: open, move and close cases."""
+    def see(self, report: Report) -> Seen:
+        """What `observe` needs of a report; changes nothing."""
+        return see(report, self.policy.rule)
+
+    async def observe(self, seen: Seen) -> None:
+        """Act on a report that is stored: open, move and close cases."""
         now = self._clock()
-        host = await self._hosts.take(report, now=now)
+        host = await self._hosts.take(seen, now=now)
+        report = host.report
         if not (host.window.suspects() or self._book.of_host(report.host) or self._awaiting_after):
             return
         async with self._turn:

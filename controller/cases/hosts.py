@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from controller.cases.views import HostView, host_view
-from controller.fairshare.interval import Measured, judge, measure
+from controller.fairshare.interval import Interval, Measured, judge, measure
 from controller.fairshare.policy import Rule
 from controller.fairshare.window import Window
 from controller.storage import reports
@@ -17,9 +19,27 @@ from controller.storage.database import Database
 from fairuse_protocol.reports import Report, decode_report
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A report, measured and judged: a tenth of its size, while it waits to be stored.
+
+    `report` is without its tenants, whose figures `measured` has.
+    """
+
+    report: Report
+    measured: Measured
+    interval: Interval
+
+
+def see(report: Report, rule: Rule) -> Seen:
+    """Measure and judge a report. Done at once, while it is still in the processor's cache."""
+    measured = measure(report)
+    return Seen(msgspec.structs.replace(report, tenants=()), measured, judge(measured, rule))
+
+
 @dataclass(slots=True)
 class Host:
-    """One host's window and newest report."""
+    """One host's window and newest report, without its tenants."""
 
     window: Window
     report: Report
@@ -34,15 +54,15 @@ class Hosts:
         self._rule = rule
         self._hosts: dict[str, Host] = {}
 
-    async def take(self, report: Report, *, now: float) -> Host:
+    async def take(self, seen: Seen, *, now: float) -> Host:
         """Take in a report that is stored, and return its host with the window up to `now`."""
-        measured = measure(report)
+        report, measured = seen.report, seen.measured
         host = self._hosts.get(report.host)
         if host is None:
             host = Host(await self._rebuilt(report.host, now), report, measured)
             # Another report of this host may have come in while the store was read.
             host = self._hosts.setdefault(report.host, host)
-        host.window.add(judge(measured, self._rule))
+        host.window.add(seen.interval)
         if measured.ended_at >= host.measured.ended_at:
             host.report, host.measured = report, measured
         host.window.forget_before(now)

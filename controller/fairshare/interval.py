@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from controller.fairshare.evidence import Sample
 from controller.fairshare.policy import Rule
@@ -30,8 +30,8 @@ class ResourceUse:
     capacity_known: bool
     host_waiting: float | None
     utilisation: float
-    used: Sequence[float]
-    waiting: Sequence[float]
+    used: array[float]
+    waiting: array[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Measured:
     ended_at: float
     seconds: float
     tenants: tuple[str, ...]
-    weights: Sequence[float]
+    weights: array[float]
     resources: Mapping[Resource, ResourceUse]
     disk_bytes_per_second: float | None
     disk_operations_per_second: float | None
@@ -78,9 +78,17 @@ class Interval:
     contentions: Mapping[Resource, Contention]
     counting: frozenset[tuple[Resource, str]]
     """The tenants whose use of a resource counts against them in this interval."""
+    _samples: dict[tuple[Resource, int], Sample] = field(default_factory=dict)
+    """Those that were asked for: an open case asks for the same ones with every report."""
 
     def sample(self, resource: Resource, index: int) -> Sample:
         """This interval as it concerns one tenant and resource."""
+        known = self._samples.get((resource, index))
+        if known is None:
+            known = self._samples[resource, index] = self._sample(resource, index)
+        return known
+
+    def _sample(self, resource: Resource, index: int) -> Sample:
         capacity = self.capacities[resource]
         fair_share = capacity * self.weights[index] / self.weight_sum
         used = self.used[resource][index]
@@ -114,7 +122,7 @@ def measure(report: Report) -> Measured:
         ended_at=report.started_at + report.seconds,
         seconds=report.seconds,
         tenants=tuple([tenant.tenant for tenant in tenants]),
-        weights=[tenant.weight for tenant in tenants],
+        weights=array("d", [tenant.weight for tenant in tenants]),
         resources={
             "cpu": _cpu(report),
             "disk": _disk(report),
@@ -138,12 +146,12 @@ def judge(measured: Measured, rule: Rule) -> Interval:
         ended_at=measured.ended_at,
         seconds=measured.seconds,
         tenants=measured.tenants,
-        weights=array("d", measured.weights),
+        weights=measured.weights,
         weight_sum=sum(measured.weights),
         capacities={r: measured.resources[r].capacity for r in RESOURCES},
         host_waiting={r: measured.resources[r].host_waiting for r in RESOURCES},
         utilisation={r: measured.resources[r].utilisation for r in RESOURCES},
-        used={r: array("d", measured.resources[r].used) for r in RESOURCES},
+        used={r: measured.resources[r].used for r in RESOURCES},
         contentions=contentions,
         counting=frozenset(),
     )
@@ -162,19 +170,7 @@ def _with_counting(interval: Interval, rule: Rule) -> Interval:
         and classify(interval.sample(resource, index), rule, rule.thresholds(resource))
         == "disproportionate"
     }
-    return Interval(
-        interval.ended_at,
-        interval.seconds,
-        interval.tenants,
-        interval.weights,
-        interval.weight_sum,
-        interval.capacities,
-        interval.host_waiting,
-        interval.utilisation,
-        interval.used,
-        interval.contentions,
-        frozenset(counting),
-    )
+    return replace(interval, counting=frozenset(counting))
 
 
 def _contention(measured: Measured, resource: Resource, harmed_waiting: float) -> Contention:
@@ -202,17 +198,17 @@ def _cpu(report: Report) -> ResourceUse:
         capacity_known=True,
         host_waiting=_share(host.cpu_waiting_seconds, seconds),
         utilisation=host.cpu_busy_seconds / (cores * seconds),
-        used=[tenant.cpu_seconds / seconds for tenant in report.tenants],
+        used=array("d", [tenant.cpu_seconds / seconds for tenant in report.tenants]),
         # Time throttled by a quota of its own shows as waiting, but no neighbour caused it.
-        waiting=[
-            math.nan
-            if tenant.cpu_waiting_seconds is None
-            else min(
-                1.0,
-                max(0.0, tenant.cpu_waiting_seconds - tenant.cpu_throttled_seconds) / seconds,
-            )
-            for tenant in report.tenants
-        ],
+        waiting=_shares(
+            [
+                math.nan
+                if tenant.cpu_waiting_seconds is None
+                else tenant.cpu_waiting_seconds - tenant.cpu_throttled_seconds
+                for tenant in report.tenants
+            ],
+            seconds,
+        ),
     )
 
 
@@ -233,13 +229,15 @@ def _disk(report: Report) -> ResourceUse:
     bytes_scale = 1 / (whole_bytes * seconds) if whole_bytes else 0.0
     operations_scale = 1 / (whole_operations * seconds) if whole_operations else 0.0
     known = host.capacity.disk_bytes_per_second or host.capacity.disk_operations_per_second
-    used = []
+    used = array("d")
     for tenant in report.tenants:
         tenant_bytes = tenant_operations = 0
         for device in tenant.disks:
             tenant_bytes += device.read_bytes + device.written_bytes
             tenant_operations += device.reads + device.writes
-        used.append(max(tenant_bytes * bytes_scale, tenant_operations * operations_scale))
+        by_bytes = tenant_bytes * bytes_scale
+        by_operations = tenant_operations * operations_scale
+        used.append(by_bytes if by_bytes > by_operations else by_operations)
     return ResourceUse(
         capacity=1.0,
         capacity_known=bool(known),
@@ -248,12 +246,13 @@ def _disk(report: Report) -> ResourceUse:
             max(host_bytes * bytes_scale, host_operations * operations_scale) if known else busy
         ),
         used=used,
-        waiting=[
-            math.nan
-            if tenant.io_waiting_seconds is None
-            else min(1.0, tenant.io_waiting_seconds / seconds)
-            for tenant in report.tenants
-        ],
+        waiting=_shares(
+            [
+                math.nan if tenant.io_waiting_seconds is None else tenant.io_waiting_seconds
+                for tenant in report.tenants
+            ],
+            seconds,
+        ),
     )
 
 
@@ -275,7 +274,7 @@ def _whole_disk(report: Report) -> tuple[float | None, float | None]:
 def _net_in(report: Report) -> ResourceUse:
     uplinks = report.usage.uplinks
     return _network(
-        [tenant.net_in_bytes / report.seconds for tenant in report.tenants],
+        array("d", [tenant.net_in_bytes / report.seconds for tenant in report.tenants]),
         known_capacity=report.usage.capacity.net_in_bytes_per_second,
         uplink_rate=sum(uplink.in_bytes for uplink in uplinks) / report.seconds,
         waiting=_queueing(uplinks, "in"),
@@ -285,7 +284,7 @@ def _net_in(report: Report) -> ResourceUse:
 def _net_out(report: Report) -> ResourceUse:
     uplinks = report.usage.uplinks
     return _network(
-        [tenant.net_out_bytes / report.seconds for tenant in report.tenants],
+        array("d", [tenant.net_out_bytes / report.seconds for tenant in report.tenants]),
         known_capacity=report.usage.capacity.net_out_bytes_per_second,
         uplink_rate=sum(uplink.out_bytes for uplink in uplinks) / report.seconds,
         waiting=_queueing(uplinks, "out"),
@@ -293,7 +292,7 @@ def _net_out(report: Report) -> ResourceUse:
 
 
 def _network(
-    used: list[float], *, known_capacity: float | None, uplink_rate: float, waiting: float | None
+    used: array[float], *, known_capacity: float | None, uplink_rate: float, waiting: float | None
 ) -> ResourceUse:
     """Waiting cannot be measured per tenant here: the uplink's stands for everybody's."""
     return ResourceUse(
@@ -302,7 +301,7 @@ def _network(
         host_waiting=waiting,
         utilisation=uplink_rate / known_capacity if known_capacity else 0.0,
         used=used,
-        waiting=[math.nan if waiting is None else waiting] * len(used),
+        waiting=array("d", [math.nan if waiting is None else waiting]) * len(used),
     )
 
 
@@ -317,6 +316,17 @@ def _queueing(uplinks: tuple[UplinkActivity, ...], direction: str) -> float | No
             held_up = uplink.out_dropped_packets + uplink.out_delayed_packets
         shares.append(min(1.0, held_up / max(1, packets)))
     return max(shares, default=None)
+
+
+def _shares(waiting_seconds: list[float], seconds: float) -> array[float]:
+    """Each as a share of the interval, 0 to 1, or NaN. Runs for every tenant of every report."""
+    return array(
+        "d",
+        [
+            0.0 if waited < 0.0 else 1.0 if waited > seconds else waited / seconds
+            for waited in waiting_seconds
+        ],
+    )
 
 
 def _share(waiting_seconds: float | None, seconds: float) -> float | None:

@@ -35,14 +35,16 @@ async def report(request: web.Request) -> web.Response:
     host = request[CALLER].name
     received, body = await _read_report(request)
     _check_report(received, host, now=services.clock())
+    seen = services.desk.see(received)
     row = ReportRow(
         host, received.spool, received.sequence, received.started_at + received.seconds, body
     )
+    del received  # It is large, and would wait with hundreds of others for the disk.
     if await _store(services, row):
-        await services.desk.observe(received)
+        await services.desk.observe(seen)
     answer = ReportAnswer(
-        spool=received.spool,
-        acknowledged_sequence=received.sequence,
+        spool=row.spool,
+        acknowledged_sequence=row.sequence,
         limits=services.desk.limits_for(host, services.clock()),
     )
     return web.Response(body=_answer_encoder.encode(answer), content_type=JSON_CONTENT_TYPE)

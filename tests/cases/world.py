@@ -138,7 +138,7 @@ class World:
         row = reports.ReportRow("h1", "s", self._sequence, self.now, encode_report(report))
         async with self.database.write() as connection:
             await reports.append(connection, [row])
-        await self.desk.observe(report)
+        await self.desk.observe(self.desk.see(report))
         return report
 
     async def reports(self, count: int, used: dict[str, float] = BUSY, **figures: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -47,6 +48,17 @@ def demo_leftovers() -> list[str]:
     ]
     found += [str(leftovers.DIRECTORY)] if leftovers.DIRECTORY.exists() else []
     return found + demo_processes()
+
+
+def our_ifb_names() -> list[str]:
+    """IFBs that a limiter made for an interface that is no longer there."""
+    names = {name: index for index, name in socket.if_nameindex()}
+    made = re.compile(r"fairuse-([0-9a-f]{1,7})")
+    return [
+        name
+        for name in names
+        if (found := made.fullmatch(name)) and int(found[1], 16) not in names.values()
+    ]
 
 
 def demo_processes() -> list[str]:

@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
+from controller.cases.hosts import Seen
 from controller.serving import build_services
 from controller.settings import Contact, ControllerSettings, Storage
 from controller.storage import schema, tokens
@@ -54,7 +55,7 @@ class Server:
     clock: Clock
     http: aiohttp.ClientSession
     writer: asyncio.Task[None]
-    observed: list[Report] = field(default_factory=list)
+    observed: list[Seen] = field(default_factory=list)
 
     async def call(self, method: str, path: str, **options: Any) -> Answer:
         async with self.http.request(method, self.url + path, **options) as response:
@@ -139,8 +140,8 @@ def _note_what_is_observed(server: Server) -> None:
     """The real desk observes; the test sees what it was given."""
     observe = server.services.desk.observe
 
-    async def noting(report: Report) -> None:
-        server.observed.append(report)
-        await observe(report)
+    async def noting(seen: Seen) -> None:
+        server.observed.append(seen)
+        await observe(seen)
 
     server.services.desk.observe = noting  # type: ignore[method-assign]  # a tap, not a double
