@@ -18,13 +18,14 @@ def migrate(connection: sa.Connection) -> None:
     """Upgrade in the transaction of `connection`, which is all or nothing."""
     if _revision(connection) == HEAD:
         return
+    # Before the import, which tells of every plugin that it finds.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # noqa: PLC0415 - see the module's first lines
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", "controller.storage:migrations")
     config.attributes["connection"] = connection
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     command.upgrade(config, "head")
 
 

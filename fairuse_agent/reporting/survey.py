@@ -65,7 +65,7 @@ def _capacity_lines(capacity: Capacity) -> list[str]:
     def line(name: str, value: float | None, unit: str) -> str:
         return f"{name:<12} {f'{value:g} {unit}' if value is not None else unknown}"
 
-    unknown = "unknown: no fair share of it can be worked out; set it under [host]"
+    unknown = "unknown, so it is judged on pressure alone; set it under [host]"
     net = {
         "net in": capacity.net_in_bytes_per_second,
         "net out": capacity.net_out_bytes_per_second,
