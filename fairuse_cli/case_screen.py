@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cases.model import Case
+from controller.fairshare.sentence import waited
 from controller.web.messages import CaseAnswer, Notice, case_line
 from fairuse_cli import figures
 from fairuse_cli.tables import STATE_STYLES, what_next
@@ -54,7 +55,7 @@ def _facts(answer: CaseAnswer) -> Table:
     table.add_row(
         "neighbours",
         f"{verdict.neighbours_harmed} of {verdict.neighbours} waited, "
-        f"{figures.percent(verdict.neighbours_waiting)} of the time",
+        f"{waited(resource, verdict.neighbours_waiting)}",
     )
     if case.closed_at is not None:
         table.add_row("closed", f"{case.closing}, {figures.clock(case.closed_at, answer.at)}")
@@ -99,7 +100,7 @@ def _effect(case: Case) -> str:
     effect = case.effect
     if effect is None:
         return ""
-    text = f"neighbours waited {figures.percent(effect.before)} of the time before the limit"
+    text = f"neighbours waited {waited(case.resource, effect.before)} before the limit"
     if effect.during is not None:
         text += f", {figures.percent(effect.during)} during it"
     if effect.after is not None:

@@ -21,7 +21,7 @@ from controller.contact import wording
 from controller.contact.chart import lay_out
 from controller.contact.chart_png import draw_png
 from controller.fairshare.policy import Policy
-from controller.fairshare.sentence import amount, duration, sentence
+from controller.fairshare.sentence import amount, duration, sentence, waited
 from controller.settings import TenantContact
 
 CHART_ID = "chart"
@@ -119,7 +119,7 @@ def evidence_figures(case: Case) -> tuple[tuple[str, str], ...]:
         (
             "Others affected",
             f"{verdict.neighbours_harmed} of {verdict.neighbours} waited "
-            f"{wording.percent(verdict.neighbours_waiting)} of the time",
+            f"{waited(case.resource, verdict.neighbours_waiting)}",
         ),
         ("Measured", wording.span(start, verdict.decided_at)),
     )

@@ -6,23 +6,13 @@ from controller.fairshare.evidence import Verdict
 from fairuse_protocol.messages import Resource
 from fairuse_protocol.units import Rate
 
-_WAITED_FOR = {
-    "cpu": "CPU",
-    "disk": "the disks",
-    "net-in": "the network",
-    "net-out": "the network",
-}
-
 
 def sentence(verdict: Verdict, *, whose: str = "your server") -> str:
     """What was seen, with the figures: the customer's sentence."""
-    harmed = verdict.neighbours_harmed
-    owners = "other customer's server" if harmed == 1 else "other customers' servers"
     return (
         f"Over the last {duration(verdict.window_seconds)} {whose} {_used(verdict)} on average, "
         f"{verdict.ratio:.1f} times its fair share of {_bare(verdict, verdict.average_fair_share)},"
-        f" while {harmed} {owners} there waited for {_WAITED_FOR[verdict.resource]} "
-        f"{percent(verdict.neighbours_waiting)} of the time."
+        f" while {_waiting(verdict)}."
     )
 
 
@@ -35,6 +25,13 @@ def amount(resource: Resource, value: float) -> str:
             return f"{percent(value)} of what the disks can do"
         case "net-in" | "net-out":
             return Rate(value).in_bits
+
+
+def waited(resource: Resource, share: float) -> str:
+    """How much somebody waited, in the terms in which that resource's waiting is measured."""
+    if resource in ("net-in", "net-out"):
+        return f"{percent(share)} of packets held up"
+    return f"{percent(share)} of the time"
 
 
 def duration(seconds: float) -> str:
@@ -58,6 +55,20 @@ def _used(verdict: Verdict) -> str:
             return f"received {amount('net-in', used)} of this machine's {Rate(capacity).in_bits}"
         case "net-out":
             return f"sent {amount('net-out', used)} of this machine's {Rate(capacity).in_bits}"
+
+
+def _waiting(verdict: Verdict) -> str:
+    """Who waited, in the terms in which it was measured: time, or packets of the uplink."""
+    one = verdict.neighbours_harmed == 1
+    others = f"{verdict.neighbours_harmed} other customer" + ("'s server" if one else "s' servers")
+    share = waited(verdict.resource, verdict.neighbours_waiting)
+    match verdict.resource:
+        case "cpu":
+            return f"{others} there waited for CPU {share}"
+        case "disk":
+            return f"{others} there waited for the disks {share}"
+        case "net-in" | "net-out":
+            return f"{others} there waited for the network, with {share}"
 
 
 def _bare(verdict: Verdict, value: float) -> str:

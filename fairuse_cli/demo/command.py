@@ -41,6 +41,8 @@ def demo(
             f"the demo needs all parts of Fairuse, and {error.name} is not installed; "
             "install them with: pip install 'fairuse[agent,controller,cli,demo]'",
         ) from error
+    if json_file is not None:
+        _check_writable(json_file)
     try:
         if clean:
             with leftovers.lock():
@@ -57,3 +59,11 @@ def demo(
         ) from error
     except signals.Ended as ended:
         raise typer.Exit(ended.status) from ended
+
+
+def _check_writable(file: Path) -> None:
+    """Before two minutes are spent."""
+    try:
+        file.write_bytes(b"")
+    except OSError as error:
+        raise CommandFailed(USAGE, f"--json: {file} cannot be written: {error}") from error

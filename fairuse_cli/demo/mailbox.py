@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-_SENTENCE = re.compile(r"Over the last .+? of the time\.")
+_SENTENCE = re.compile(r"Over the last .+?(?:of the time|of packets held up)\.")
 _LINK = re.compile(r"https?://\S+/c/\S+")
 
 

@@ -109,12 +109,9 @@ class Narrator:
 
     def lines(self, name: str, lines: Sequence[str]) -> None:
         """A short name with what the kernel shows, each line cut where the screen ends."""
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=_LABEL_WIDTH, style="dim")
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for place, line in enumerate(lines):
-            table.add_row("" if place else name, Text(line))
-        self._console.print(Padding(table, (0, 2), expand=False))
+        room = self._console.width - _LABEL_WIDTH - 6
+        cut = [line if len(line) <= room else f"{line[: room - 1]}…" for line in lines]
+        self.facts({name: "\n".join(cut)})
 
     def uses(self, uses: Mapping[str, Use], *, fair_cores: float, fair_rate: float) -> None:
         """Who used what, measured from outside; what is over the fair share stands out."""
@@ -146,7 +143,8 @@ class Narrator:
             Padding(Text(f"{step['step']}: not seen", style="bold red"), (0, 2), expand=False)
         )
         found = {name: str(step[name]) for name in ("expected", "seen")}
-        self.facts({**found, "logs and mails": kept})
+        self.facts(found)
+        self._to_copy("logs and mails", kept)
 
     def the_end(self, steps: int) -> None:
         """All was seen."""
@@ -158,7 +156,14 @@ class Narrator:
         """Where to look around now."""
         self._console.print()
         self.say("Everything keeps running, the tenants too. Look around; Ctrl-C ends it all.")
-        self.facts(places)
+        self._console.print()
+        for name, value in places.items():
+            self._to_copy(name, value)
+
+    def _to_copy(self, name: str, value: str) -> None:
+        """What is to be copied from the screen: never broken into lines."""
+        line = Text.assemble((f"  {name:{_LABEL_WIDTH}}  ", "dim"), value)
+        self._console.print(line, soft_wrap=True)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:

@@ -114,8 +114,8 @@ class Programs:
         await self._start(self.limiter, self._limiter_listens)
         await self._command(
             "fairuse_agent.main",
-            *("enrol", "--token", await self.enrolment_token()),
-            *("--config", str(self._places.agent_settings)),
+            *("enrol", "--token", "-", "--config", str(self._places.agent_settings)),
+            input_line=await self.enrolment_token(),
         )
         await self._start(self.agent, _at_once)
 
@@ -133,17 +133,17 @@ class Programs:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(path)) == 0
 
-    async def _command(self, *arguments: str) -> str:
+    async def _command(self, *arguments: str, input_line: str = "") -> str:
         """Run one command as the unprivileged user; the one line that it prints."""
         process = await asyncio.create_subprocess_exec(
             *self._argv("", *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
-                out, errors = await process.communicate()
+                out, errors = await process.communicate(f"{input_line}\n".encode())
         except BaseException:
             process.kill()
             await process.wait()
@@ -175,7 +175,7 @@ def _answers(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/healthz")
-        return connection.getresponse().status < 500
+        return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:

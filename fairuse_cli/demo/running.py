@@ -119,29 +119,37 @@ class Run:
         self._once = once
         self._json_file = json_file
         self._narrator = Narrator(stage.kind)
-        self._steps: list[dict[str, object]] = []
+        self._told = False
 
     async def play(self, host: Host) -> int:
         """Start everything, tell the story, stop everything. The exit status."""
-        with signals.cancelling():
-            self._opening()
-            async with Mailbox(self._places.mails) as mailbox:
-                programs = Programs(
-                    self._places,
-                    Record(self._places.directory),
-                    http_port=free_port(),
-                    prefix=self._prefix,
-                )
-                configuration.write(
-                    self._places,
-                    http_port=programs.http_port,
-                    smtp_port=mailbox.port,
-                    agents_user=UNPRIVILEGED_USER if self._prefix else "root",
-                )
-                try:
-                    return await self._play(programs, mailbox, host)
-                finally:
-                    await programs.stop()
+        try:
+            with signals.cancelling():
+                return await self._set_up(host)
+        except signals.Ended:
+            if not self._told:
+                raise
+            return 0  # Ctrl-C is how a demo that has been told is meant to end
+
+    async def _set_up(self, host: Host) -> int:
+        self._opening()
+        async with Mailbox(self._places.mails) as mailbox:
+            programs = Programs(
+                self._places,
+                Record(self._places.directory),
+                http_port=free_port(),
+                prefix=self._prefix,
+            )
+            configuration.write(
+                self._places,
+                http_port=programs.http_port,
+                smtp_port=mailbox.port,
+                agents_user=UNPRIVILEGED_USER if self._prefix else "root",
+            )
+            try:
+                return await self._play(programs, mailbox, host)
+            finally:
+                await programs.stop()
 
     async def _play(self, programs: Programs, mailbox: Mailbox, host: Host) -> int:
         telling = Telling(self._stage, mailbox, self._narrator)
@@ -169,6 +177,7 @@ class Run:
         await lifted(telling, NETWORK, limit)
         await restored(telling, NETWORK, limit)
         self._write(telling)
+        self._told = True
         self._narrator.the_end(len(telling.steps))
         if not self._once:
             self._epilogue(programs, token, telling.mailbox)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,11 +112,16 @@ def test_the_whole_story_is_seen_on_the_real_kernel_and_nothing_is_left(tmp_path
 
 
 @pytest.mark.timeout(STORY_SECONDS + 60)
-def test_the_simulated_story_is_the_same_and_says_so_on_every_line(tmp_path: Path) -> None:
-    options = ("--simulated", "--once", "--json", str(tmp_path / "story.json"))
-    with demo(tmp_path, *options) as process:
-        status = process.wait(timeout=STORY_SECONDS)
-    assert status == 0, output(tmp_path)
+def test_the_simulated_story_is_the_same_and_says_so_on_every_line_until_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    with demo(tmp_path, "--simulated", "--json", str(tmp_path / "story.json")) as process:
+        wait_for(tmp_path, "command line", process, STORY_SECONDS)
+        (page,) = re.findall(r"http://\S+/c/\S+", output(tmp_path))
+        with urllib.request.urlopen(page, timeout=10) as answer:
+            assert "alder" in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0, output(tmp_path)
     check_story(json.loads((tmp_path / "story.json").read_text()), "simulated")
     lines = output(tmp_path).splitlines()
     assert lines
