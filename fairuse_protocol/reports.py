@@ -19,9 +19,11 @@ PressureSource = Literal["psi", "run-delay", "none"]
 
 Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e15)]
 """A measured amount: never negative, never infinite, never NaN."""
+Capability = Annotated[float, msgspec.Meta(ge=0.001, lt=1e15)]
+"""What something can deliver: well above zero, because shares are made by dividing by it."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """A counter's difference, or a place in a series: as much as a database's integer holds."""
-Weight = Annotated[float, msgspec.Meta(gt=0, lt=1e9)]
+Weight = Annotated[float, msgspec.Meta(ge=1e-6, lt=1e9)]
 """What a tenant is entitled to, relative to its neighbours."""
 
 
@@ -83,11 +85,11 @@ class UplinkActivity(Message, omit_defaults=True):
 class Capacity(Message, omit_defaults=True):
     """What tenants of this host can use at most. None: not known, judged on pressure alone."""
 
-    cpu_cores: Amount
-    disk_bytes_per_second: Amount | None = None
-    disk_operations_per_second: Amount | None = None
-    net_in_bytes_per_second: Amount | None = None
-    net_out_bytes_per_second: Amount | None = None
+    cpu_cores: Capability
+    disk_bytes_per_second: Capability | None = None
+    disk_operations_per_second: Capability | None = None
+    net_in_bytes_per_second: Capability | None = None
+    net_out_bytes_per_second: Capability | None = None
 
 
 class HostUsage(Message, omit_defaults=True):
@@ -147,12 +149,10 @@ def _check(report: Report) -> None:
         raise MessageError(
             f"protocol: this controller speaks version {PROTOCOL_VERSION}, found {report.protocol}"
         )
-    if not 0 < report.seconds < 86400:
-        raise MessageError(f"seconds: expected more than 0 and under a day, found {report.seconds}")
-    if not report.usage.capacity.cpu_cores > 0:
+    # Floors rather than zero: what is divided by them must stay a finite number.
+    if not 0.01 <= report.seconds < 86400:
         raise MessageError(
-            "usage.capacity.cpu_cores: expected more than 0, "
-            f"found {report.usage.capacity.cpu_cores}"
+            f"seconds: expected more than 0 (0.01 at least) and under a day, found {report.seconds}"
         )
     if not 0 <= report.started_at < 1e11:
         raise MessageError(

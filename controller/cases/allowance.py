@@ -28,7 +28,7 @@ class Change:
     """The limit moves to another allowance."""
 
     allowance: float
-    because: Literal["still-harmed", "eased"]
+    because: Literal["still-harmed", "eased", "fair-share-grew"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ def next_allowance(
     now: float,
 ) -> Keep | Change | End:
     """What the neighbours' waiting since the last change asks for."""
+    if samples and limit.allowance < samples[-1].fair_share:
+        return Change(samples[-1].fair_share, "fair-share-grew")
     recent = since(samples, limit.changed_at)
     if now - limit.changed_at < terms.step_every or not recent:
         return Keep()

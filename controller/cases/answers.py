@@ -75,8 +75,14 @@ def _answered_under_limit(
         actor="customer",
         text="The customer says that it is solved: the limit is lifted, and the next minutes show.",
     )
+    disputed = "dispute" in answers
     ended = without_limit(
-        case, lifted, answers=answers, state="notified", deadline=now + policy.times.solved_check
+        case,
+        lifted,
+        answers=answers,
+        state="held" if disputed else "notified",
+        held_because="the customer disputes it" if disputed else "",
+        deadline=max(case.deadline or 0.0, now + policy.times.solved_check),
     )
     return with_limit_ended(msgspec.structs.replace(ended, entries=(entry, lifted)), case)
 

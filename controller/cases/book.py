@@ -25,6 +25,8 @@ class StandingOrder:
     allowance: Allowance
     fair_share: Allowance
     lease_until: float
+    lease_seconds: float
+    """Its whole length: however the clock jumps, no host is ever told more."""
 
     def as_told(self, now: float) -> LimitOrder:
         """The order as the host gets it now."""
@@ -34,7 +36,7 @@ class StandingOrder:
             resource=self.resource,
             allowance=self.allowance,
             fair_share=self.fair_share,
-            remaining_seconds=self.lease_until - now,
+            remaining_seconds=min(self.lease_seconds, self.lease_until - now),
         )
 
 
@@ -75,6 +77,7 @@ class Book:
                         allowance=action.allowance,
                         fair_share=action.fair_share,
                         lease_until=action.lease_until,
+                        lease_seconds=_lease_seconds(case),
                     )
                 )
             elif isinstance(action, EndLimit):
@@ -106,3 +109,7 @@ class Book:
     def limits(self) -> int:
         """How many limits stand in the fleet."""
         return sum(len(orders) for orders in self._orders.values())
+
+
+def _lease_seconds(case: Case) -> float:
+    return case.limit.lease_until - case.limit.ordered_at if case.limit else 0.0

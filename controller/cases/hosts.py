@@ -44,6 +44,8 @@ class Host:
     window: Window
     report: Report
     measured: Measured
+    silent_seconds: float = 0.0
+    """What was not measured between the newest interval and the one before it."""
 
 
 class Hosts:
@@ -64,6 +66,8 @@ class Hosts:
             host = self._hosts.setdefault(report.host, host)
         host.window.add(seen.interval)
         if measured.ended_at >= host.measured.ended_at:
+            began_at = measured.ended_at - measured.seconds
+            host.silent_seconds = max(0.0, began_at - host.measured.ended_at)
             host.report, host.measured = report, measured
         host.window.forget_before(now)
         return host

@@ -12,11 +12,11 @@ from __future__ import annotations
 import msgspec
 
 from controller.cases.model import Case, Closing, QueueNotice, Step, TimelineEntry
-from controller.cases.steps import CaseRefused, close, step, without_limit
+from controller.cases.steps import CaseRefused, close, step, with_limit_ended, without_limit
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.fairshare.rule import severity_of
-from controller.fairshare.sentence import sentence
+from controller.fairshare.sentence import duration, sentence
 from controller.settings import Mode
 
 
@@ -59,20 +59,52 @@ def may_open(previous: Case | None, policy: Policy, now: float) -> bool:
     )
 
 
-def see_verdict(case: Case, verdict: Verdict, policy: Policy, mode: Mode) -> Step | None:
-    """A fresh verdict on an open case that has no limit standing."""
+def see_verdict(
+    case: Case, verdict: Verdict, policy: Policy, mode: Mode, *, present: bool = True
+) -> Step | None:
+    """A fresh verdict on an open case that has no limit standing.
+
+    `present` says whether the host's newest report has the tenant at all: one that was moved or
+    switched off bothers nobody there.
+    """
     now = verdict.decided_at
     if verdict.outcome == "disproportionate":
         case = msgspec.structs.replace(case, last_disproportionate_at=now)
         if case.state == "watching" and not case.notice and mode != "observe":
             return _queue_first_notice(case, now)
         return Step(case=case, entries=())
-    if verdict.outcome == "not-measured" or case.state not in ("watching", "notified"):
+    if case.state not in ("watching", "notified") or (
+        verdict.outcome == "not-measured" and present
+    ):
         return None
     if now - case.last_disproportionate_at < policy.times.subsides_after:
         return None
     closing: Closing = "resolved" if "solved" in case.answers else "subsided"
-    return close(case, closing, now, actor="rule", text=f"The usage subsided: {verdict.outcome}.")
+    how = verdict.outcome if present else "it is no longer on this host"
+    return close(case, closing, now, actor="rule", text=f"The usage subsided: {how}.")
+
+
+def after_silence(case: Case, silent_seconds: float, policy: Policy, *, now: float) -> Step:
+    """The host is heard of again. What nobody measured counts for nobody; silence longer than
+    the customer had to answer makes the notice stale, so the case starts anew if it must."""
+    because = f"The host did not report for {duration(silent_seconds)}"
+    if case.state in ("watching", "notified") and silent_seconds > time_to_answer_seconds(
+        case, policy
+    ):
+        return close(case, "subsided", now, actor="clock", text=f"{because}.")
+    return skip_time(case, silent_seconds, now=now, because=because)
+
+
+def skip_time(case: Case, seconds: float, *, now: float, because: str) -> Step:
+    """Time that does not count, for or against anybody: a silent host, a clock that jumped."""
+    moved = msgspec.structs.replace(
+        case, last_disproportionate_at=case.last_disproportionate_at + seconds
+    )
+    if case.deadline is None or case.state not in ("watching", "notified"):
+        return Step(case=moved, entries=())
+    text = f"{because}: no limit for another {duration(case.deadline + seconds - now)} at least."
+    entry = TimelineEntry(at=now, event="deadline-moved", actor="clock", text=text)
+    return step(moved, entry, deadline=case.deadline + seconds)
 
 
 def time_to_answer_seconds(case: Case, policy: Policy) -> float:
@@ -84,13 +116,13 @@ def time_to_answer_seconds(case: Case, policy: Policy) -> float:
 def notice_accepted(case: Case, policy: Policy, *, at: float, channel: str, answer: str) -> Step:
     """A notice was accepted for delivery: the clock starts with the first one."""
     entry = TimelineEntry(at=at, event="notice-accepted", actor=channel, text=answer)
-    if case.state != "watching" or case.notice_accepted_at is not None:
+    if case.state == "closed" or case.notice_accepted_at is not None:
         return step(case, entry)
     deadline = max(at + time_to_answer_seconds(case, policy), case.deadline or 0.0)
     return step(
         case,
         entry,
-        state="notified",
+        state="notified" if case.state == "watching" else case.state,
         notice_accepted_at=at,
         deadline=deadline,
     )
@@ -108,12 +140,9 @@ def hold(case: Case, *, now: float, by: str, reason: str) -> Step:
     """An operator takes the case out of the clock's hands."""
     if case.state not in ("watching", "notified", "limited"):
         raise CaseRefused(f"a case that is {case.state} cannot be held")
-    return without_limit(
-        case,
-        TimelineEntry(at=now, event="held", actor=by, text=reason),
-        state="held",
-        held_because=reason,
-    )
+    entry = TimelineEntry(at=now, event="held", actor=by, text=reason)
+    held = without_limit(case, entry, state="held", held_because=reason)
+    return with_limit_ended(held, case)
 
 
 def dismiss(case: Case, *, now: float, by: str, reason: str) -> Step:

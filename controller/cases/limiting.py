@@ -71,7 +71,8 @@ def due_limit(
         or now < case.deadline
         or circumstances.mode != "enforce"
         or verdict.outcome != "disproportionate"
-        or verdict.samples[-1].used <= verdict.samples[-1].fair_share
+        or "dispute" in case.answers
+        or not is_over_now(verdict)
         or _no_room(policy, circumstances)
     ):
         return None
@@ -97,11 +98,24 @@ def order_by_name(
         raise CaseRefused('mode is "observe": nobody is limited; set it to "contact" or "enforce"')
     if circumstances.paused:
         raise CaseRefused("all enforcement is paused; resume it first")
-    if not verdict.samples or verdict.samples[-1].used <= verdict.samples[-1].fair_share:
+    if not is_over_now(verdict):
         raise CaseRefused("the tenant is not over its fair share now (promise 4)")
     if _no_room(policy, circumstances):
         raise CaseRefused("as many limits as the policy allows stand already (promise 8)")
     return _order(case, verdict, measured, policy, verdict.decided_at, by=by, reason=reason)
+
+
+def is_over_now(verdict: Verdict) -> bool:
+    """Whether the newest interval is new enough, and over the fair share in it (promise 4).
+
+    A host whose spool is being emptied tells of the past; three intervals and some seconds for
+    the way are new enough.
+    """
+    if not verdict.samples:
+        return False
+    newest = verdict.samples[-1]
+    age_seconds = verdict.decided_at - newest.ended_at
+    return newest.used > newest.fair_share and age_seconds <= 3 * newest.seconds + 5
 
 
 def confirmed(case: Case, *, now: float) -> Step | None:
@@ -125,10 +139,9 @@ def refused(case: Case, refusal: RefusedLimit, policy: Policy, *, now: float) ->
         return None
     entry = TimelineEntry(at=now, event="limit-refused", actor="limiter", text=refusal.reason)
     if refusal.promise in RETRIED_PROMISES and case.deadline is not None:
-        return without_limit(case, entry, state="notified", deadline=now + policy.limit.step_every)
-    return without_limit(
-        case, entry, state="held", held_because=f"the limiter refused: {refusal.reason}"
-    )
+        again_at = max(case.deadline, now + policy.limit.step_every)
+        return _over(case, entry, state="notified", deadline=again_at)
+    return _over(case, entry, state="held", held_because=f"the limiter refused: {refusal.reason}")
 
 
 def adjust(case: Case, verdict: Verdict, measured: Measured, policy: Policy) -> Step | None:
@@ -149,25 +162,12 @@ def adjust(case: Case, verdict: Verdict, measured: Measured, policy: Policy) -> 
         case Keep():
             return Step(case=case, entries=())
         case End(because="spare-capacity"):
-            return close(
-                case,
-                "relieved",
-                now,
-                actor="rule",
-                text="The host has room again for what was used before the limit.",
-            )
+            text = "The host has room again for what was used before the limit."
+            return _relieved(case, now, actor="rule", text=text)
         case End():
-            return without_limit(
-                case,
-                TimelineEntry(
-                    at=now,
-                    event="limit-ended",
-                    actor="rule",
-                    text="The neighbours wait as before: the tenant was not the cause.",
-                ),
-                state="held",
-                held_because="the limit did not help",
-            )
+            text = "The neighbours wait as before: the tenant was not the cause."
+            entry = TimelineEntry(at=now, event="limit-ended", actor="rule", text=text)
+            return _over(case, entry, state="held", held_because="the limit did not help")
         case Change() as change:
             return _changed(case, limit, change, verdict, measured)
 
@@ -177,16 +177,11 @@ def lease_over(case: Case, *, now: float) -> Step | None:
     if case.limit is None or now < case.limit.lease_until:
         return None
     text = "The lease ran out: the limit has ended by itself."
-    because = ""
     if case.limit.confirmed_at is None:
-        because = "its host never said that the limit stood"
-    elif "dispute" in case.answers:
-        because = "the customer disputes it"
-    if because:
         entry = TimelineEntry(at=now, event="limit-ended", actor="clock", text=text)
-        held = without_limit(case, entry, state="held", held_because=because)
-        return with_limit_ended(held, case)
-    return close(case, "relieved", now, actor="clock", text=text)
+        because = "its host never said that the limit stood"
+        return _over(case, entry, state="held", held_because=because)
+    return _relieved(case, now, actor="clock", text=text)
 
 
 def lift(case: Case, *, now: float, by: str, reason: str) -> Step:
@@ -197,17 +192,11 @@ def lift(case: Case, *, now: float, by: str, reason: str) -> Step:
 
 
 def suspend_limit(case: Case, *, now: float, by: str, reason: str) -> Step | None:
-    """All enforcement is paused, or switched off: the limit goes, the case stays."""
+    """All enforcement is paused, or switched off: the limit goes, and a person decides on."""
     if case.limit is None:
         return None
     entry = TimelineEntry(at=now, event="limit-ended", actor=by, text=reason)
-    ended = without_limit(
-        case,
-        entry,
-        state="notified" if case.notice_accepted_at is not None else "held",
-        held_because="" if case.notice_accepted_at is not None else reason,
-    )
-    return with_limit_ended(ended, case)
+    return _over(case, entry, state="held", held_because=reason)
 
 
 def measured_after(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
@@ -216,14 +205,33 @@ def measured_after(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
         return None
     if verdict.decided_at - case.closed_at < policy.limit.step_every:
         return None
-    after = mean_waiting(since(verdict.samples, case.closed_at))
+    afterwards = since(verdict.samples, case.closed_at)
+    if not afterwards:
+        return None
+    after = mean_waiting(afterwards)
     effect = msgspec.structs.replace(case.effect, after=after)
+    during = f"{percent(effect.during)} during it, " if effect.during is not None else ""
     text = (
-        f"Neighbours waited {percent(effect.before)} of the time before the limit, "
-        f"{percent(effect.during or 0)} during it and {percent(after)} after it."
+        f"How much neighbours waited: {percent(effect.before)} before the limit, "
+        f"{during}{percent(after)} after it."
     )
     entry = TimelineEntry(at=verdict.decided_at, event="effect-measured", actor="rule", text=text)
     return step(case, entry, effect=effect)
+
+
+def _relieved(case: Case, now: float, *, actor: str, text: str) -> Step:
+    """The limit is over and with it the case, unless the customer disputed it."""
+    if "dispute" in case.answers:
+        entry = TimelineEntry(at=now, event="limit-ended", actor=actor, text=text)
+        return _over(case, entry, state="held")
+    return close(case, "relieved", now, actor=actor, text=text)
+
+
+def _over(case: Case, entry: TimelineEntry, **changes: object) -> Step:
+    """The limit is over, the case is not: what was disputed is a person's to decide."""
+    if "dispute" in case.answers:
+        changes = {"state": "held", "held_because": "the customer disputes it"}
+    return with_limit_ended(without_limit(case, entry, **changes), case)
 
 
 def _no_room(policy: Policy, circumstances: Circumstances) -> bool:
@@ -304,6 +312,7 @@ def _changed(
     because = {
         "still-harmed": "neighbours still wait",
         "eased": "neighbours no longer wait",
+        "fair-share-grew": "its fair share has grown",
     }[change.because]
     entry = TimelineEntry(
         at=now,

@@ -204,5 +204,5 @@ def build_dispatcher(
         retry_for=settings.retry_for,
         clock=clock,
     )
-    desk.notice_queued = dispatcher.wake
+    desk.when_notice_queued(dispatcher.wake)
     return dispatcher

@@ -13,6 +13,9 @@ from controller.fairshare.evidence import Outcome, Sample, Verdict
 from controller.fairshare.policy import SEVERITIES, Rule, Severities, Severity, Thresholds
 from fairuse_protocol.messages import Resource
 
+CLOCK_SKEW_SECONDS = 300.0
+"""What a host's clock may run ahead of the controller's; later intervals are not of this window."""
+
 
 def is_contended(host_waiting: float | None, utilisation: float, thresholds: Thresholds) -> bool:
     """Whether the host as a whole is short of the resource, by its pressure or its use."""
@@ -51,7 +54,7 @@ def decide(samples: Sequence[Sample], resource: Resource, rule: Rule, *, now: fl
     weighed = [
         (sample, min(sample.seconds, sample.ended_at - window_start))
         for sample in samples
-        if window_start < sample.ended_at
+        if window_start < sample.ended_at <= now + CLOCK_SKEW_SECONDS
     ]
     seconds_by_finding: defaultdict[Outcome, float] = defaultdict(float)
     counted = []

@@ -14,7 +14,7 @@ from fairuse_cli.demo.story import API_SECONDS, StepFailed, Telling, figures, si
 from fairuse_cli.demo.subject import Subject, delayed_share, ordered
 from fairuse_protocol.limits import HeldLimit
 
-_NOTICE_SECONDS = 45.0
+_NOTICE_SECONDS = 75.0
 _LIMIT_SLACK_SECONDS = 20.0
 """Over the deadline: the limiter measures the tenant itself first, and a round takes a second."""
 _CLOCKS_SECONDS = 0.05

@@ -30,8 +30,8 @@ class Mail:
     @property
     def sentence(self) -> str:
         """What was seen, in one sentence; empty if the mail has none."""
-        found = _SENTENCE.search(" ".join(self.text.split()))
-        return found[0] if found else ""
+        found = _SENTENCE.search(self.text)
+        return " ".join(found[0].split()) if found else ""
 
     @property
     def link(self) -> str:

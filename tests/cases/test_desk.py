@@ -171,8 +171,7 @@ async def test_a_dispute_under_a_limit_is_decided_by_a_person_after_the_lease(
     case = await world.only_case()
     await world.desk.answer(case.id, "dispute", "not us")
     assert len(world.desk.limits_for("h1", world.now)) == 1
-    world.now += 130
-    await world.desk.tick()
+    await world.pass_time(130)
     assert (await world.only_case()).state == "held"
 
 
@@ -221,10 +220,13 @@ async def test_pause_lifts_everything_and_nothing_starts_until_resume(world: Wor
     await world.restart()
     assert world.desk.paused
     await world.reports(30)
-    assert (await world.only_case()).state == "notified"
     await world.desk.resume(by="anna", reason="over")
-    await world.report()
-    assert (await world.only_case()).state == "limited"
+    await world.reports(10)
+    case = await world.only_case()
+    assert case.state == "held", "what a person stopped, a person starts again"
+    assert await kinds_sent(world) == ["first-notice", "limit-started", "limit-ended"]
+    await world.desk.approve(case.id, by="anna", reason="go on")
+    assert len(world.desk.limits_for("h1", world.now)) == 1
 
 
 async def test_a_restart_changes_nothing(world: World) -> None:
@@ -240,7 +242,7 @@ async def test_a_mode_set_back_lifts_what_the_rule_ordered(world: World) -> None
     await limited(world)
     await world.restart("contact")
     assert world.desk.limits_for("h1", world.now) == ()
-    assert (await world.only_case()).state == "notified"
+    assert (await world.only_case()).state == "held"
 
 
 @pytest.mark.parametrize(("promise", "state"), [(4, "notified"), (3, "held")])
@@ -291,8 +293,7 @@ async def test_a_limit_that_no_host_confirmed_is_a_persons_business(world: World
     await world.reports(10)
     await world.deliver()
     await world.until(lambda case: case.state == "limited")
-    world.now += 130
-    await world.desk.tick()
+    await world.pass_time(130)
     case = await world.only_case()
     assert case.state == "held"
     assert await kinds_sent(world) == ["first-notice"]

@@ -58,11 +58,14 @@ class FaultyDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.die: str | None = None
+        self.fail: Exception | None = None
         self.read = database.read
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         die, self.die = self.die, None
+        if self.fail is not None:
+            raise self.fail
         async with self._database.write() as connection:
             yield connection
             if die == "before commit":
@@ -80,6 +83,8 @@ class World:
         self.mode: Mode = mode
         self.policy = policy
         self.now = START
+        self.steady = 0.0
+        """Runs on with every interval, whatever a test does to the time of day."""
         self.mailbox: list[str] = []
         """Ids of the messages that the customer's channel accepted, in order."""
         self.crashes = 0
@@ -103,6 +108,7 @@ class World:
             self.mode,
             lambda: self.now,
             self._new_id,
+            lambda: self.steady,
         )
 
     def _new_id(self) -> str:
@@ -126,6 +132,7 @@ class World:
     ) -> Report:
         """One interval passes and its report is stored and judged."""
         self.now += seconds
+        self.steady += seconds
         self._sequence += 1
         report = cpu_report(
             self.now,
@@ -160,6 +167,12 @@ class World:
             if crash_after_sending:
                 raise Crash
             await self.desk.notice_accepted(row.id, row.case_id, self.now, "email", "250 ok")
+
+    async def pass_time(self, seconds: float) -> None:
+        """Nothing is heard of the host for a while; the controller's clock ticks on."""
+        self.now += seconds
+        self.steady += seconds
+        await self.desk.tick()
 
     async def only_case(self) -> Case:
         (case,) = await self.desk.cases()

@@ -12,7 +12,9 @@ Case c12
 
 Over the last 8 seconds your server alder used 1.3 of this
 machine's 2 CPU cores on average, while 2 other customers' servers there waited for CPU
-14 % of the time. And so on.
+14 % of the time.
+
+And so on.
 
 http://127.0.0.1:8460/c/abc.def
 

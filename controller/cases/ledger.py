@@ -1,0 +1,132 @@
+"""What is written down: a step goes into the store in one transaction, then into the caches.
+
+What is not stored has not happened. The caches follow the store, and a ledger that is opened
+again finds everything there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from controller.cases.book import Book, StandingOrder
+from controller.cases.model import Case, OrderDocument, QueueNotice, Step
+from controller.cases.record import StaleCase, read_case, write_step
+from controller.cases.steps import CaseRefused
+from controller.settings import Mode
+from controller.storage import cases, orders
+from controller.storage.database import Database
+from fairuse_protocol.messages import Resource
+
+_log = logging.getLogger(__name__)
+
+
+class UnknownCase(Exception):
+    """There is no case with this id."""
+
+
+class Ledger:
+    """Cases, orders and what is open of them. Its callers take turns."""
+
+    def __init__(self, database: Database, mode: Mode, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._mode = mode
+        self._clock = clock
+        self.book = Book()
+        self.awaiting_after: dict[str, Case] = {}
+        """Closed cases whose limit's effect is still to be measured."""
+        self.notice_queued: Callable[[], None] = lambda: None
+        """Called when there is something new in the outbox."""
+
+    async def load(self, *, now: float) -> list[orders.OrderRow]:
+        """Fill the caches; returns the orders that stand."""
+        async with self._database.read() as connection:
+            documents = await cases.open_documents(connection)
+            standing = await orders.standing(connection)
+        for document in documents:
+            case = _readable(document)
+            if case is not None:
+                # What was measured while nobody looked is not known, and no sign of subsiding.
+                self.book.keep(msgspec.structs.replace(case, last_disproportionate_at=now))
+        for row in standing:
+            self.book.keep_order(_standing(row))
+        return standing
+
+    async def take(self, done: Step | None, previous: Case) -> None:
+        """Store a step if there is one; what only touches the cache is not worth a write."""
+        if done is None:
+            return
+        if done.case.version == previous.version:
+            self.book.keep(done.case)
+            return
+        await self.commit(done, previous)
+
+    async def commit(self, done: Step, previous: Case | None) -> Case:
+        try:
+            async with self._database.write() as connection:
+                await write_step(connection, done, previous, mode=self._mode, now=self._clock())
+        except StaleCase as error:
+            raise CaseRefused(
+                "the case was changed by someone else just now; look again"
+            ) from error
+        self.settle(done)
+        return done.case
+
+    def settle(self, done: Step) -> None:
+        """The caches follow what is stored."""
+        case = done.case
+        self.book.apply(done)
+        if case.state == "closed" and case.effect is not None and case.effect.after is None:
+            self.awaiting_after[case.id] = case
+        for entry in done.entries:
+            _log.info(
+                "case %s: %s by %s: %s", case.id, entry.event, entry.actor, _one_line(entry.text)
+            )
+        if any(isinstance(action, QueueNotice) for action in done.actions):
+            self.notice_queued()
+
+    async def newest(self, case_id: str) -> Case:
+        case = self.book.cases.get(case_id)
+        if case is not None:
+            return case
+        async with self._database.read() as connection:
+            document = await cases.document(connection, case_id)
+        if document is None:
+            raise UnknownCase(f'there is no case "{case_id}"')
+        return read_case(document)
+
+    async def last_closed(self, host: str, tenant: str, resource: Resource) -> Case | None:
+        async with self._database.read() as connection:
+            document = await cases.last_closed_document(connection, host, tenant, resource)
+        return None if document is None else read_case(document)
+
+
+def _standing(row: orders.OrderRow) -> StandingOrder:
+    document = msgspec.json.decode(row.document, type=OrderDocument)
+    return StandingOrder(
+        order=row.id,
+        case_id=row.case_id,
+        host=row.host,
+        tenant=row.tenant,
+        resource=msgspec.convert(row.resource, Resource),
+        allowance=document.allowance,
+        fair_share=document.fair_share,
+        lease_until=row.lease_until,
+        lease_seconds=row.lease_until - row.issued_at,
+    )
+
+
+def _readable(document: str) -> Case | None:
+    """One case out of the store; a damaged one must not keep the others from being run."""
+    try:
+        return read_case(document)
+    except msgspec.DecodeError:
+        _log.exception("a case in the store cannot be read and is left alone: %.200s", document)
+        return None
+
+
+def _one_line(text: str) -> str:
+    """A customer's own words must not look like lines of the log."""
+    return " ".join(text.split())
