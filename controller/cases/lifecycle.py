@@ -14,7 +14,7 @@ import msgspec
 from controller.cases.model import Case, Closing, QueueNotice, Step, TimelineEntry
 from controller.cases.steps import CaseRefused, close, step, with_limit_ended, without_limit
 from controller.fairshare.evidence import Verdict
-from controller.fairshare.policy import Policy
+from controller.fairshare.policy import Policy, keep_rule
 from controller.fairshare.rule import severity_of
 from controller.fairshare.sentence import duration, sentence
 from controller.settings import Mode
@@ -40,6 +40,7 @@ def open_case(
         opened_at=now,
         version=1,
         verdict=verdict,
+        rule=keep_rule(policy.rule),
         last_disproportionate_at=now,
         repeat_of=previous.id if previous is not None and repeated else "",
     )

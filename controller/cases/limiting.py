@@ -36,7 +36,7 @@ from controller.cases.steps import (
 )
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.interval import Measured
-from controller.fairshare.policy import Policy
+from controller.fairshare.policy import Policy, Rule, keep_rule
 from controller.fairshare.sentence import amount, duration, percent
 from controller.settings import Mode
 from fairuse_protocol.limits import RefusedLimit
@@ -169,7 +169,7 @@ def adjust(case: Case, verdict: Verdict, measured: Measured, policy: Policy) -> 
             entry = TimelineEntry(at=now, event="limit-ended", actor="rule", text=text)
             return _over(case, entry, state="held", held_because="the limit did not help")
         case Change() as change:
-            return _changed(case, limit, change, verdict, measured)
+            return _changed(case, limit, change, verdict, measured, policy.rule)
 
 
 def lease_over(case: Case, *, now: float) -> Step | None:
@@ -281,12 +281,21 @@ def _order(
         limit=limit,
         effect=Effect(before=verdict.neighbours_waiting or case.verdict.neighbours_waiting),
     )
-    action = _order_action(ordered.case, limit, measured, by=by, reason=reason)
+    action = _order_action(
+        ordered.case, limit, verdict, measured, policy.rule, by=by, reason=reason
+    )
     return msgspec.structs.replace(ordered, actions=(action,))
 
 
 def _order_action(
-    case: Case, limit: StandingLimit, measured: Measured, *, by: str | None, reason: str
+    case: Case,
+    limit: StandingLimit,
+    verdict: Verdict,
+    measured: Measured,
+    rule: Rule,
+    *,
+    by: str | None,
+    reason: str,
 ) -> OrderLimit:
     return OrderLimit(
         order=limit.order,
@@ -296,11 +305,18 @@ def _order_action(
         notice=case.notice if case.notice_accepted_at is not None else None,
         ordered_by=by,
         reason=reason,
+        evidence=verdict,
+        rule=keep_rule(rule),
     )
 
 
 def _changed(
-    case: Case, limit: StandingLimit, change: Change, verdict: Verdict, measured: Measured
+    case: Case,
+    limit: StandingLimit,
+    change: Change,
+    verdict: Verdict,
+    measured: Measured,
+    rule: Rule,
 ) -> Step:
     now = verdict.decided_at
     moved = msgspec.structs.replace(
@@ -321,7 +337,7 @@ def _changed(
         text=f"The limit is now {amount(case.resource, change.allowance)}: {because}.",
     )
     changed = step(case, entry, limit=moved)
-    action = _order_action(changed.case, moved, measured, by=None, reason=because)
+    action = _order_action(changed.case, moved, verdict, measured, rule, by=None, reason=because)
     return msgspec.structs.replace(changed, actions=(action,))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from controller.fairshare.evidence import Verdict
-from controller.fairshare.policy import Severity
+from controller.fairshare.policy import KeptRule, Severity
 from controller.settings import Mode
 from fairuse_protocol.messages import Allowance, Message, Resource
 
@@ -54,6 +54,8 @@ class Case(Message):
     """Counts the steps; a step based on an older version is not stored."""
     verdict: Verdict
     """The evidence that opened it."""
+    rule: KeptRule
+    """The rule that the evidence was judged by (promise 9)."""
     last_disproportionate_at: float
     """Kept up to date in memory only: after a restart it starts from then."""
     notice: str = ""
@@ -98,6 +100,8 @@ class OrderLimit(Message):
     notice: str | None
     ordered_by: str | None
     reason: str
+    evidence: Verdict
+    rule: KeptRule
 
 
 class EndLimit(Message):
@@ -132,3 +136,6 @@ class OrderDocument(Message):
 
     allowance: Allowance
     fair_share: Allowance
+    evidence: Verdict
+    """What the order, or its last change, rested on, and the rule that judged it (promise 9)."""
+    rule: KeptRule

@@ -97,7 +97,14 @@ async def _store_order(
     previous: Case | None,
     now: float,
 ) -> None:
-    document = _text(OrderDocument(allowance=order.allowance, fair_share=order.fair_share))
+    document = _text(
+        OrderDocument(
+            allowance=order.allowance,
+            fair_share=order.fair_share,
+            evidence=order.evidence,
+            rule=order.rule,
+        )
+    )
     if previous is not None and previous.limit is not None and previous.limit.order == order.order:
         await orders.change(connection, order.order, document)
         return

@@ -5,7 +5,9 @@ Read from `config/policies/*.toml`. Each default says where it comes from.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from fairuse_protocol.messages import Resource
 from fairuse_protocol.settings import Settings, require
@@ -76,6 +78,21 @@ class Rule(Settings):
                 return self.net_in
             case "net-out":
                 return self.net_out
+
+
+KeptRule = dict[str, Any]
+"""A rule as it is kept beside the evidence that it was applied to: plain numbers by name."""
+
+
+def keep_rule(rule: Rule) -> KeptRule:
+    """The rule in the form that is stored."""
+    kept: KeptRule = msgspec.to_builtins(rule, enc_hook=float)
+    return kept
+
+
+def kept_rule(kept: KeptRule) -> Rule:
+    """The rule out of its stored form."""
+    return msgspec.convert(kept, Rule, dec_hook=lambda kind, value: kind(value))
 
 
 class SeverityStep(Settings):

@@ -47,6 +47,7 @@ class Changes:
         self._kernel = kernel
         self._journal = journal
         self.ledger = ledger
+        self.unsaved = False
 
     def of(self, order: str) -> list[Change]:
         """What was changed for one order."""
@@ -59,6 +60,21 @@ class Changes:
             self._journal.save(self.ledger)
         except OSError as error:
             log.error("%s cannot be written, nothing new is limited: %s", self._journal.path, error)
+        else:
+            self.unsaved = False
+
+    def objection(self, order: str, knob: Knob, amounts: Amounts) -> Refused | None:
+        """Why these amounts cannot be put here, or would not be tighter than what stood before
+        us. Raises Gone or KernelError."""
+        standing = self.ledger.changes.get(knob)
+        if standing is not None and standing.order != order:
+            return Refused(f"{knob.target}: order {standing.order} is still to be lifted there")
+        before = self._kernel.read(knob) if standing is None else standing.before
+        try:
+            self._kernel.fields(knob, amounts, before)
+        except Refused as refused:
+            return refused
+        return None
 
     def turn(self, order: LimitOrder, knob: Knob, amounts: Amounts) -> None:
         """Hold the knob to these amounts. Raises Gone, Refused, KernelError or TakenOver."""
@@ -105,14 +121,18 @@ class Changes:
 
     def put_back(self, change: Change) -> PutBack:
         """Restore the knob unless it is somebody else's by now. Raises KernelError; the journal
-        then still has it, for another try."""
+        then still has it, for another try.
+
+        Whoever calls this saves afterwards, once for all that was put back: what the journal
+        says too much until then is seen to stand as before, and left.
+        """
         try:
             result = self._restore(change)
         except Gone as error:
             self._kernel.clean_up(change.knob)
             result = PutBack(restored=True, gone=True, detail=str(error))
         del self.ledger.changes[change.knob]
-        self.save()
+        self.unsaved = True
         return result
 
     def _restore(self, change: Change) -> PutBack:

@@ -30,7 +30,7 @@ def divide(total: float, use: Mapping[Key, float]) -> dict[Key, float]:
     if used <= 0:
         return dict.fromkeys(use, total * equal)
     return {
-        key: total * (KEPT_BACK * equal + (1 - KEPT_BACK) * value / used)
+        key: total * (KEPT_BACK * equal + (1 - KEPT_BACK) * (value / used))
         for key, value in use.items()
     }
 

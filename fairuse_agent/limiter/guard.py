@@ -7,8 +7,11 @@ found and what would be allowed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import msgspec
 
 from fairuse_agent.limiter.settings import Floors
 from fairuse_protocol.limits import LimitOrder, TenantPlace
@@ -31,6 +34,14 @@ _WORDS = {
 
 Figures = Mapping[str, float]
 """An allowance's figures by unit (`cores`, `bytes_per_second`, `operations_per_second`)."""
+
+
+ORDERS_LOOKED_AT_PER_LIMIT = 4
+"""So many times `max_limits` orders of one request are looked at: each costs a look at the kernel,
+and what is beyond could not stand anyway."""
+
+LONGEST_NAME = 200
+"""Characters of an order's or a tenant's name, which the journal keeps."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,18 @@ def owned_once(places: Iterable[TenantPlace]) -> list[TenantPlace]:
         if targets & taken:
             continue
         taken |= targets
-        kept.append(place)
+        kept.append(msgspec.structs.replace(place, cgroups=_outermost(place.cgroups)))
     return kept
+
+
+def _outermost(cgroups: tuple[str, ...]) -> tuple[str, ...]:
+    """Each group once, and none that lies below another: its use is counted there already."""
+    named = dict.fromkeys(cgroups)
+    return tuple(
+        group
+        for group in named
+        if not any(group.startswith(f"{other}/") for other in named if other != group)
+    )
 
 
 def floor(order: LimitOrder, own_share: Figures, floors: Floors) -> dict[str, float]:
@@ -88,13 +109,36 @@ def floor(order: LimitOrder, own_share: Figures, floors: Floors) -> dict[str, fl
     }
 
 
+def judge_names(order: LimitOrder) -> Refusal | None:
+    """What names an order has to be short enough to be kept."""
+    for field, name in (("order", order.order), ("tenant", order.tenant)):
+        if not 0 < len(name) <= LONGEST_NAME:
+            return Refusal(
+                None, f"{field}: expected 1 to {LONGEST_NAME} characters, found {len(name)}"
+            )
+    return None
+
+
+def judge_shape(order: LimitOrder) -> Refusal | None:
+    """An order has to have a figure for its resource."""
+    if figures(order.allowance, order.resource):
+        return None
+    units = " or ".join(UNITS[order.resource])
+    return Refusal(None, f"allowance: expected {units} for {order.resource}, found neither")
+
+
+def judge_weight(place: TenantPlace) -> Refusal | None:
+    """Promise 4: without a weight the limiter cannot work out a share, and so not keep to it."""
+    if 0 < place.weight < math.inf:
+        return None
+    return Refusal(
+        4, f"weight: expected more than 0 for tenant {place.tenant}, found {place.weight:g}"
+    )
+
+
 def judge_allowance(order: LimitOrder, least: Figures) -> Refusal | None:
     """Promise 4: never below fair."""
-    asked = figures(order.allowance, order.resource)
-    if not asked:
-        units = " or ".join(UNITS[order.resource])
-        return Refusal(None, f"allowance: expected {units} for {order.resource}, found neither")
-    for unit, value in asked.items():
+    for unit, value in figures(order.allowance, order.resource).items():
         if value < least[unit] * (1 - ROUNDING):
             return Refusal(
                 4,

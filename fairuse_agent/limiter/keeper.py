@@ -15,7 +15,7 @@ from fairuse_agent.limiter import division, guard, leases
 from fairuse_agent.limiter.changes import Changes
 from fairuse_agent.limiter.guard import Refusal
 from fairuse_agent.limiter.journal import Journal
-from fairuse_agent.limiter.kernel.knobs import Kernel, Knob, Refused
+from fairuse_agent.limiter.kernel.knobs import Gone, Kernel, KernelError, Knob, Refused
 from fairuse_agent.limiter.leases import Clock
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.limiter.standing import StandingLimits
@@ -91,15 +91,17 @@ class Keeper:
         heard_at = now - max(0.0, request.controller_heard_seconds_ago)
         self._heard_at = max(self._heard_at, heard_at)
         self._forget(now)
-        self._withdraw_all_but({order.order for order in request.orders})
+        self._withdraw_all_but({order.order for order in request.orders if self._is_same(order)})
         self.tick()
         # What the last measurement said stands until the one that begins now says otherwise.
         self._refused = dict(self._unproven)
         present = guard.owned_once(request.places) if request.orders else []
-        present = [place for place in present if self._kernel.exists(place)]
+        present = [place for place in present if self._exists(place)]
         known = {*self._limits.held, *self._proofs}
         taken: set[str | tuple[str, Resource]] = set()
-        for order in sorted(request.orders, key=lambda order: order.order not in known):
+        orders = sorted(request.orders, key=lambda order: order.order not in known)
+        most = guard.ORDERS_LOOKED_AT_PER_LIMIT * self._settings.max_limits
+        for order in orders[:most]:
             names: set[str | tuple[str, Resource]] = {
                 order.order,
                 (order.tenant, order.resource),
@@ -110,6 +112,7 @@ class Keeper:
                 continue
             taken |= names
             self._take(order, request, present)
+        self._refuse_unseen(orders[most:], most)
         self._changes.save()
         return self.state()
 
@@ -119,6 +122,7 @@ class Keeper:
         for order in list(self._limits.held):
             self._limits.lift(order, reason, detail)
         self._limits.retry()
+        self._changes.save()
         return self.state()
 
     def tick(self) -> None:
@@ -133,16 +137,19 @@ class Keeper:
                 self._limits.lift(order, reason)
         for order, proof in list(self._proofs.items()):
             if self._ending(order, now) is not None:
-                del self._proofs[order]
+                self._drop_proof(order)
             elif proof.started_at + self._settings.proof <= now:
-                del self._proofs[order]
                 self._prove(proof, now)
+                self._drop_proof(order)
+        if self._changes.unsaved:
+            self._changes.save()
 
     def next_due(self) -> float | None:
         """When `tick` has to be called next (CLOCK_BOOTTIME), None while nothing is held."""
         due = [proof.started_at + self._settings.proof for proof in self._proofs.values()]
-        due += [self._lease_of(order).ends_at for order in self._limits.held]
-        if self._limits.held or self._proofs:
+        standing = self._limits.held.keys() - self._limits.stuck.keys()
+        due += [self._lease_of(order).ends_at for order in standing]
+        if standing or self._proofs:
             due.append(self._heard_at + self._settings.max_silence)
         if self._limits.stuck:
             due.append(self._clock.boottime() + RETRY_SECONDS)
@@ -177,7 +184,7 @@ class Keeper:
 
     def _withdraw_all_but(self, named: set[str]) -> None:
         for unnamed in self._proofs.keys() - named:
-            del self._proofs[unnamed]
+            self._drop_proof(unnamed)
         for unnamed in self._unproven.keys() - named:
             del self._unproven[unnamed]
         for standing in self._limits.held.keys() - named:
@@ -185,16 +192,25 @@ class Keeper:
 
     def _take(self, order: LimitOrder, request: SetLimits, present: list[TenantPlace]) -> None:
         """One order of a request: refuse it, bring it up to date, or begin to prove it."""
+        unnamed = guard.judge_names(order)
+        if unnamed is not None:
+            self._refuse(order, unnamed)
+            return
         now = self._clock.boottime()
+        known = self._changes.ledger.leases.get(order.order)
         lease = leases.seen(
-            self._changes.ledger.leases.get(order.order),
-            order.order,
-            order.remaining_seconds,
+            known,
+            order,
             max_lease=self._settings.max_lease,
             now=now,
             epoch=self._clock.epoch(),
         )
-        self._changes.ledger.leases[order.order] = lease
+        if not leases.fits(lease, order):
+            what = f"it was for {lease.resource} of tenant {lease.tenant}: a new one is needed"
+            self._refuse(order, Refusal(4, what))
+            return
+        if known is not None:
+            self._changes.ledger.leases[order.order] = lease
         barred = leases.barred(lease, now=now)
         if barred is None and now - self._heard_at > self._settings.max_silence:
             barred = f"the controller was not heard of for {now - self._heard_at:.0f} s"
@@ -204,15 +220,27 @@ class Keeper:
             self._refuse(order, Refusal(2, barred))
             return
         try:
-            self._consider(order, request, present)
-        except Refused as error:
-            self._refuse(order, Refusal(error.promise, str(error)))
+            self._consider(order, lease, request, present)
+        except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
+            self._refuse(order, _trouble(order, error))
 
-    def _consider(self, order: LimitOrder, request: SetLimits, present: list[TenantPlace]) -> None:
+    def _consider(
+        self,
+        order: LimitOrder,
+        lease: leases.Lease,
+        request: SetLimits,
+        present: list[TenantPlace],
+    ) -> None:
         capacity = self._kernel.capacity(order.resource) or _told_capacity(request, order.resource)
         own_share = guard.fair_share(order.tenant, present, capacity, order.resource)
         least = guard.floor(order, own_share, self._settings.floors)
         place = next((place for place in present if place.tenant == order.tenant), None)
+        refusal = guard.judge_shape(order)
+        if refusal is None and place is not None:
+            refusal = guard.judge_weight(place)
+        if refusal is not None:
+            self._refuse(order, refusal)
+            return
         knobs = (
             self._kernel.knobs(order.resource, place, request.disks) if place is not None else []
         )
@@ -221,14 +249,12 @@ class Keeper:
             return
         refusal = guard.judge_allowance(order, least)
         if refusal is None and order.order not in self._proofs:
-            refusal = guard.judge_count(
-                len(self._limits.held) + len(self._proofs), self._settings.max_limits
-            )
+            refusal = guard.judge_count(self._standing(), self._settings.max_limits)
         if refusal is None and not knobs:
             what = "cgroup" if order.resource in ("cpu", "disk") else "interface"
             refusal = Refusal(None, f"no {what} of tenant {order.tenant} is in the kernel now")
         if refusal is not None:
-            self._proofs.pop(order.order, None)
+            self._drop_proof(order.order)
             self._refuse(order, refusal)
             return
         shared = {*own_share, *guard.figures(order.fair_share, order.resource)} or set(least)
@@ -237,22 +263,52 @@ class Keeper:
         if under_way is not None and under_way.counters.keys() == set(knobs):
             under_way.order, under_way.share = order, share
             return
-        self._proofs[order.order] = Proof(
-            order, share, self._limits.measure(knobs), self._clock.boottime()
-        )
+        counters = self._limits.measure(knobs)
+        self._changes.ledger.leases[order.order] = lease
+        self._proofs[order.order] = Proof(order, share, counters, self._clock.boottime())
+
+    def _standing(self) -> int:
+        """How many limits there are, those that could not be lifted yet and those that are about
+        to be put up included."""
+        changed = {change.order for change in self._changes.ledger.changes.values()}
+        return len({*changed, *self._limits.held, *self._limits.stuck, *self._proofs})
+
+    def _is_same(self, order: LimitOrder) -> bool:
+        lease = self._changes.ledger.leases.get(order.order)
+        return lease is None or leases.fits(lease, order)
+
+    def _drop_proof(self, order: str) -> None:
+        """End the measuring. An order that never stood leaves no lease behind."""
+        if self._proofs.pop(order, None) is None or self._changes.of(order):
+            return
+        if self._lease_of(order).ended is None:
+            del self._changes.ledger.leases[order]
+
+    def _exists(self, place: TenantPlace) -> bool:
+        try:
+            return self._kernel.exists(place)
+        except (OSError, ValueError) as error:
+            log.warning("tenant %s: its place cannot be looked at: %s", place.tenant, error)
+            return False
+
+    def _refuse_unseen(self, orders: list[LimitOrder], most: int) -> None:
+        reason = f"a request may have {most} orders (4 x max_limits): this one was not looked at"
+        for order in orders:
+            self._refused[order.order] = _told(order, Refusal(8, reason))
+        if orders:
+            log.warning("%d orders were refused unseen: at most %d a request", len(orders), most)
 
     def _prove(self, proof: Proof, now: float) -> None:
         """The measuring time is over: put the limit up, or say why not."""
         order = proof.order
         try:
             counters = self._limits.measure(list(proof.counters))
-        except Refused as error:
-            self._refuse(order, Refusal(error.promise, str(error)))
-            return
-        use = division.rates(proof.counters, counters, now - proof.started_at)
-        refusal = guard.judge_use(order.resource, division.used_together(use), proof.share)
-        if refusal is None:
-            refusal = self._limits.put_up(order, counters, use)
+            use = division.rates(proof.counters, counters, now - proof.started_at)
+            refusal = guard.judge_use(order.resource, division.used_together(use), proof.share)
+            if refusal is None:
+                refusal = self._limits.put_up(order, counters, use)
+        except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
+            refusal = _trouble(order, error)
         self._unproven.pop(order.order, None)
         self._note(order, refusal)
         if refusal is not None:
@@ -265,13 +321,7 @@ class Keeper:
             self._refuse(order, refusal)
 
     def _refuse(self, order: LimitOrder, refusal: Refusal) -> None:
-        told = RefusedLimit(
-            order=order.order,
-            tenant=order.tenant,
-            resource=order.resource,
-            promise=refusal.promise,
-            reason=refusal.reason,
-        )
+        told = _told(order, refusal)
         self._refused[order.order] = told
         promise = f" (promise {told.promise})" if told.promise else ""
         log.info("refused%s: order %s: %s", promise, told.order, told.reason)
@@ -299,6 +349,25 @@ class Keeper:
             known[order] = leases.after_boot(
                 lease, max_lease=self._settings.max_lease, now=now, epoch=epoch
             )
+
+
+def _told(order: LimitOrder, refusal: Refusal) -> RefusedLimit:
+    return RefusedLimit(
+        order=order.order,
+        tenant=order.tenant,
+        resource=order.resource,
+        promise=refusal.promise,
+        reason=refusal.reason,
+    )
+
+
+def _trouble(order: LimitOrder, error: Exception) -> Refusal:
+    """Why an order cannot be carried out; what nobody foresaw is logged with its traceback."""
+    if isinstance(error, Refused):
+        return Refusal(error.promise, str(error))
+    if not isinstance(error, Gone | KernelError):
+        log.error("order %s: %s", order.order, error, exc_info=error)
+    return Refusal(None, f"{type(error).__name__}: {error}")
 
 
 def _told_capacity(request: SetLimits, resource: Resource) -> Allowance | None:

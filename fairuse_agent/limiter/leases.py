@@ -1,6 +1,7 @@
 """Lease arithmetic. `now` is CLOCK_BOOTTIME in seconds, which counts through a suspend.
 
-An order's end is fixed when it is first seen and can only come nearer. An order that has ended
+An order's end is fixed when it is first taken up (its tenant is being measured) and can only come
+nearer. So are the tenant and the resource that it is for. An order that has ended
 stays ended; only a limiter that stopped or started in between may take it up again, and then up
 to the same end.
 """
@@ -13,7 +14,8 @@ from typing import Literal
 
 import msgspec
 
-from fairuse_protocol.limits import LiftReason
+from fairuse_protocol.limits import LiftReason, LimitOrder
+from fairuse_protocol.messages import Resource
 
 REVIVABLE: frozenset[LiftReason] = frozenset({"limiter-started", "limiter-stopped"})
 """Ends that were the limiter's own doing: the same order may be named again after them."""
@@ -24,9 +26,12 @@ REMEMBERED_SECONDS = 86400.0
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How long one order may hold. `ends_at_epoch` is the same moment on the wall clock, the
-    only clock that goes on over a reboot."""
+    only clock that goes on over a reboot. `tenant` and `resource` are what the order was proven
+    for; it can be for no others."""
 
     order: str
+    tenant: str
+    resource: Resource
     ends_at: float
     ends_at_epoch: float
     ended: LiftReason | None = None
@@ -51,17 +56,22 @@ def boot_id() -> str:
 
 def seen(
     lease: Lease | None,
-    order: str,
-    remaining_seconds: float,
+    order: LimitOrder,
     *,
     max_lease: float,
     now: float,
     epoch: float,
 ) -> Lease:
     """The lease after this order was named with this much time left: new, or nearer its end."""
-    left = min(max(remaining_seconds, 0.0), max_lease)
+    left = min(max(order.remaining_seconds, 0.0), max_lease)
     if lease is None:
-        return Lease(order=order, ends_at=now + left, ends_at_epoch=epoch + left)
+        return Lease(
+            order=order.order,
+            tenant=order.tenant,
+            resource=order.resource,
+            ends_at=now + left,
+            ends_at_epoch=epoch + left,
+        )
     if now + left >= lease.ends_at:
         return lease
     return msgspec.structs.replace(lease, ends_at=now + left, ends_at_epoch=epoch + left)
@@ -76,6 +86,11 @@ def after_boot(lease: Lease, *, max_lease: float, now: float, epoch: float) -> L
 def remaining(lease: Lease, *, now: float) -> float:
     """Seconds left, 0 when it is over."""
     return max(0.0, lease.ends_at - now)
+
+
+def fits(lease: Lease, order: LimitOrder) -> bool:
+    """True when the order is for the tenant and the resource that it was first for."""
+    return (lease.tenant, lease.resource) == (order.tenant, order.resource)
 
 
 def barred(lease: Lease, *, now: float) -> str | None:

@@ -71,9 +71,8 @@ class StandingLimits:
         use: Mapping[Knob, Amounts],
     ) -> Refusal | None:
         """Hold the tenant to the order, divided by its use. On a refusal nothing is left."""
-        parts = division.divide_among(figures(order.allowance, order.resource), use)
+        parts, refusal = self._divide(order, use)
         turned: dict[Knob, dict[str, float]] = {}
-        refusal = Refusal(None, "the tenant's cgroups or interfaces are gone")
         for knob, amounts in parts.items():
             try:
                 self._changes.turn(order, knob, amounts)
@@ -81,13 +80,14 @@ class StandingLimits:
                 refusal = Refusal(error.promise, f"{knob.target}: {error}")
             except Gone as error:
                 log.info("order %s: %s", order.order, error)
-            except KernelError as error:
+            except Exception as error:  # noqa: BLE001  # never half a limit, whatever it is
+                _log_failure(f"order {order.order} cannot be applied", error)
                 self._undo(order.order)
                 return Refusal(None, str(error))
             else:
                 turned[knob] = amounts
         if not turned:
-            return refusal
+            return refusal or Refusal(None, "the tenant's cgroups or interfaces are gone")
         self.held[order.order] = Standing(order, turned, counters, self._clock.boottime())
         log.info(
             "held: order %s, tenant %s, %s to %s on %s",
@@ -120,10 +120,35 @@ class StandingLimits:
         for knob, known in counters.items():
             missing = dict.fromkeys(known, 0.0)
             use[knob] = {**missing, **use.get(knob, {})}
-        parts = division.divide_among(figures(order.allowance, order.resource), use)
+        parts, objection = self._divide(order, use)
         if not division.worth_changing(standing.parts, parts, same_allowance=same):
             return None
-        return self._rewrite(standing, parts)
+        return self._rewrite(standing, parts, objection)
+
+    def _divide(
+        self, order: LimitOrder, use: Mapping[Knob, Amounts]
+    ) -> tuple[dict[Knob, dict[str, float]], Refusal | None]:
+        """The order divided among the knobs that can be turned for it, and why the last of the
+        others cannot. Where somebody else's limit is as tight already, that one stays, and the
+        part goes to the rest: together they would else be held under the order."""
+        fit, refusal = dict(use), None
+        while True:
+            parts = division.divide_among(figures(order.allowance, order.resource), fit)
+            unfit = []
+            for knob, amounts in parts.items():
+                try:
+                    objection = self._changes.objection(order.order, knob, amounts)
+                except Gone as error:
+                    log.info("order %s: %s", order.order, error)
+                    unfit.append(knob)
+                    continue
+                if objection is not None:
+                    refusal = Refusal(objection.promise, f"{knob.target}: {objection}")
+                    unfit.append(knob)
+            if not unfit:
+                return parts, refusal
+            for knob in unfit:
+                del fit[knob]
 
     def lift(self, order: str, reason: LiftReason, detail: str = "") -> None:
         """Take one limit down and put back what stood before. What the kernel does not take is
@@ -132,6 +157,7 @@ class StandingLimits:
         if lease is not None:
             ended = msgspec.structs.replace(lease, ended=reason)
             self._changes.ledger.leases[order] = ended
+            self._changes.unsaved = True
         if order not in self.stuck:
             changes = self._changes.of(order)
             tenant = changes[0].tenant if changes else self.held[order].order.tenant
@@ -151,16 +177,15 @@ class StandingLimits:
         for change in changes:
             try:
                 done = self._changes.put_back(change)
-            except KernelError as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other limits are lifted all the same
                 failed = True
-                log.error("order %s cannot be lifted yet, will be tried again: %s", order, error)
+                _log_failure(f"order {order} cannot be lifted yet, will be tried again", error)
                 continue
             lifting.restored &= done.restored
             if done.detail:
                 lifting.details.append(done.detail)
         if failed:
             return
-        self._changes.save()
         self.held.pop(order, None)
         del self.stuck[order]
         told = LiftedLimit(
@@ -192,13 +217,16 @@ class StandingLimits:
                 continue
             try:
                 details.append(self._changes.put_back(change).detail)
-            except KernelError as error:
+            except Exception as error:  # noqa: BLE001  # tried again at the next order
                 standing.parts[knob] = {}
-                log.error("order %s: %s", standing.order.order, error)
+                _log_failure(f"order {standing.order.order}: {knob.target} is still limited", error)
         return [detail for detail in details if detail]
 
-    def _rewrite(self, standing: Standing, parts: dict[Knob, dict[str, float]]) -> Refusal | None:
-        """Write new parts, the shrinking ones first, so that their sum never exceeds the order."""
+    def _rewrite(
+        self, standing: Standing, parts: dict[Knob, dict[str, float]], objection: Refusal | None
+    ) -> Refusal | None:
+        """Write new parts, the shrinking ones first, so that their sum never exceeds the order.
+        Knobs that no part fits any more are put back."""
         refusal: Refusal | None = None
         ordered = sorted(
             parts,
@@ -208,28 +236,48 @@ class StandingLimits:
             try:
                 self._changes.turn(standing.order, knob, parts[knob])
             except TakenOver as error:
-                self._changes.put_back(self._changes.ledger.changes[knob])
-                standing.parts.pop(knob, None)
                 refusal = Refusal(3, str(error))
+                self._let_go(standing, knob)
             except Refused as error:
                 refusal = Refusal(error.promise, f"{knob.target}: {error}")
             except (Gone, KernelError) as error:
                 refusal = Refusal(None, str(error))
             else:
                 standing.parts[knob] = parts[knob]
+        for knob in standing.parts.keys() - parts.keys():
+            self._let_go(standing, knob)
         if not self._changes.of(standing.order.order):
-            self.lift(standing.order.order, "target-gone", refusal.reason if refusal else "")
+            why = refusal or objection
+            reason: LiftReason = "withdrawn" if not parts and objection else "target-gone"
+            self.lift(standing.order.order, reason, why.reason if why else "")
             return None
         return refusal
+
+    def _let_go(self, standing: Standing, knob: Knob) -> None:
+        """Put one knob of a standing limit back; when that fails, it is kept for the next try."""
+        change = self._changes.ledger.changes.get(knob)
+        try:
+            done = self._changes.put_back(change) if change is not None else None
+        except Exception as error:  # noqa: BLE001  # tried again at the next order, and at the lease's end
+            _log_failure(f"order {standing.order.order}: {knob.target} is still limited", error)
+        else:
+            standing.parts.pop(knob, None)
+            if done is not None and done.detail:
+                log.warning("order %s: %s", standing.order.order, done.detail)
 
     def _undo(self, order: str) -> None:
         """Take back what a failed attempt had already changed; it was never a limit."""
         for change in self._changes.of(order):
             try:
                 self._changes.put_back(change)
-            except KernelError as error:
-                log.error("order %s: taking it back failed, will be tried again: %s", order, error)
+            except Exception as error:  # noqa: BLE001  # kept in `stuck`
+                _log_failure(f"order {order}: taking it back failed, will be tried again", error)
                 self.stuck[order] = _Lifting(change.tenant, "withdrawn")
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """What the kernel did not take, in words; anything else is a defect and has its traceback."""
+    log.error("%s: %s", what, error, exc_info=not isinstance(error, KernelError))
 
 
 def _words(order: LimitOrder) -> str:

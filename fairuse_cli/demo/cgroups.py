@@ -12,9 +12,10 @@ CONTROLLERS_OF_USE = ("cpu", "cpuacct", "blkio")
 """v1 hierarchies whose groups the agent reads or the limiter writes."""
 _OPTIONAL_V2 = ("cpu", "io")
 _NORMAL_SHARES, _NORMAL_WEIGHT = 1024, 100
-_AGAINST_TASKS, _AGAINST_GROUPS = 64, 16
-"""What all tenants together weigh, where others are single tasks in the root group (v1), and where
-they are whole groups. More would starve the programs themselves."""
+_WEIGHT_FACTOR = 16
+"""What all tenants together weigh, against another group, or on v1 against one task in the root
+group. 64 was seen to keep the programs themselves waiting for seconds, 4 to give the tenants too
+little on a machine with a load of 5 a core."""
 _END_SECONDS = 5.0
 
 
@@ -76,10 +77,10 @@ class Hierarchies:
         """What else runs on this machine should not decide what the tenants can get."""
         if "cpu" in self.v1:
             shares = self.v1["cpu"] / PARENT / "cpu.shares"
-            shares.write_text(str(_NORMAL_SHARES * _weight_factor()))
+            shares.write_text(str(_NORMAL_SHARES * _WEIGHT_FACTOR))
         elif self.v2 is not None:
             weight = self.v2 / PARENT / "cpu.weight"
-            weight.write_text(str(_NORMAL_WEIGHT * _weight_factor()))
+            weight.write_text(str(_NORMAL_WEIGHT * _WEIGHT_FACTOR))
 
     def groups(self, tenant: str) -> tuple[Path, ...]:
         """The tenant's group in every hierarchy."""
@@ -113,14 +114,6 @@ class Hierarchies:
                 for group in (*groups, parent):
                     _end_processes(group)
                     group.rmdir()
-
-
-def _weight_factor() -> int:
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, group = line.split(":", 2)
-        if "cpu" in controllers.split(","):
-            return _AGAINST_TASKS if group == "/" else _AGAINST_GROUPS
-    return _AGAINST_GROUPS
 
 
 def _enabled(mount: Path, controller: str) -> bool:

@@ -13,7 +13,7 @@ from fairuse_cli.demo.stage import HOST, TENANTS, UPLINK_BYTES_PER_SECOND
 DEADLINE_SECONDS = 5
 LEASE_SECONDS = 18
 WINDOW_SECONDS = 8
-RATIO = 1.4
+RATIO = 1.3
 """Under it while limited (1.25 of the fair share), over it when greedy (about 2 on two cores)."""
 HARMED_WAITING = 0.06
 """Neighbours of the demo wait 0 to 3 % of the time when it is quiet, 15 % and more when not."""

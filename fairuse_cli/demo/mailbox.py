@@ -12,7 +12,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-_SENTENCE = re.compile(r"Over the last .+?(?:of the time|of packets held up)\.")
+_SENTENCE = re.compile(r"^Over the last .+?(?=\r?\n\r?\n)", re.MULTILINE | re.DOTALL)
+"""A paragraph of its own in the mails about what was seen."""
 _LINK = re.compile(r"https?://\S+/c/\S+")
 
 

@@ -12,7 +12,7 @@ from fairuse_cli.demo.story import StepFailed, Telling, figures, since
 
 _REPORTS_SECONDS = 30.0
 _QUIET_SECONDS = 5.0
-_BURST_SECONDS = 2.5
+_BURST_SECONDS = 2.0
 _AFTERMATH_SECONDS = 4.0
 
 

@@ -6,6 +6,9 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from controller.cases.model import OrderDocument
+from controller.fairshare.policy import kept_rule
+from controller.fairshare.rule import decide
 from fairuse_protocol.limits import LimiterState, RefusedLimit
 from fairuse_protocol.messages import MessageError
 from fairuse_protocol.reports import decode_report
@@ -198,3 +201,19 @@ async def test_a_customers_words_cannot_forge_a_line_of_the_log(
     with caplog.at_level("INFO"):
         await world.desk.answer(case.id, "acknowledge", "ok\n2026 CRITICAL all is lost")
     assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+async def test_promise_9_what_opened_a_case_and_ordered_its_limit_can_be_replayed(
+    world: World,
+) -> None:
+    await limited(world)
+    case = await world.only_case()
+    (order,) = await world.stored_orders()
+    kept = msgspec.json.decode(order.document, type=OrderDocument)
+    assert kept.evidence.decided_at == order.issued_at
+    for evidence, rule in ((case.verdict, case.rule), (kept.evidence, kept.rule)):
+        replayed = decide(
+            evidence.samples, evidence.resource, kept_rule(rule), now=evidence.decided_at
+        )
+        assert replayed == evidence
+        assert replayed.outcome == "disproportionate"

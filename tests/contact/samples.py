@@ -70,6 +70,7 @@ def case(resource: Resource = "cpu", **changes: Any) -> Case:
         "opened_at": NOW,
         "version": 2,
         "verdict": verdict(resource),
+        "rule": {},
         "last_disproportionate_at": NOW,
         "notice": FIRST_NOTICE,
     }
