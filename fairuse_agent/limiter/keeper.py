@@ -365,8 +365,9 @@ def _trouble(order: LimitOrder, error: Exception) -> Refusal:
     """Why an order cannot be carried out; what nobody foresaw is logged with its traceback."""
     if isinstance(error, Refused):
         return Refusal(error.promise, str(error))
-    if not isinstance(error, Gone | KernelError):
-        log.error("order %s: %s", order.order, error, exc_info=error)
+    if isinstance(error, Gone | KernelError):
+        return Refusal(None, str(error))
+    log.error("order %s: %s", order.order, error, exc_info=error)
     return Refusal(None, f"{type(error).__name__}: {error}")
 
 

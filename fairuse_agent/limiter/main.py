@@ -18,6 +18,7 @@ from fairuse_agent.limiter.kernel.host import HostKernel
 from fairuse_agent.limiter.kernel.probe import Probed
 from fairuse_agent.limiter.leases import Clock, boot_id
 from fairuse_agent.limiter.settings import LimiterSettings, load_limiter_settings
+from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.limits import (
     GetState,
     LiftAll,
@@ -60,7 +61,7 @@ def ask(path: str, request: GetState | LiftAll) -> LimiterState:
 def run(settings: LimiterSettings) -> int:
     """Serve until told to stop. 0 when everything was restored."""
     with Journal(Path(settings.journal)) as journal:
-        kernel = HostKernel()
+        kernel = HostKernel(targets=Targets(settings.cgroups, settings.interfaces))
         arm_counters(kernel)
         keeper = Keeper(settings, kernel, journal, Clock(), boot_id())
         return 0 if asyncio.run(LimiterDaemon(settings, keeper).run()) else EXIT_NOT_DONE

@@ -9,6 +9,7 @@ import pwd
 import socket
 import stat
 import struct
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from fairuse_protocol.messages import PROTOCOL_VERSION, MessageError
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 16
+"""At a time and user. Root has no such bound: whoever else is connected, it can lift everything."""
+ROOT = 0
 _PEER_CREDENTIALS = struct.Struct("3i")
 
 Handle = Callable[[LimiterRequest], Awaitable[LimiterAnswer]]
@@ -50,7 +53,8 @@ class LimiterServer:
         self._path = path
         self._users = users
         self._handle = handle
-        self._connections = 0
+        self._idle: dict[int, dict[asyncio.StreamWriter, None]] = defaultdict(dict)
+        self._connections: Counter[int] = Counter()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -79,28 +83,37 @@ class LimiterServer:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
+        process, user = _peer_of(writer.get_extra_info("socket"))
+        self._connections[user] += 1
         try:
-            refusal = self._refusal(writer.get_extra_info("socket"))
+            refusal = self._refusal(process, user)
             if refusal is not None:
                 log.warning("%s", refusal)
                 await _answer(writer, LimiterError(reason=refusal))
                 return
-            await self._converse(reader, writer)
+            await self._converse(reader, writer, self._idle[user])
         except ConnectionError:
             log.info("a connection was cut by the other side")
         finally:
-            self._connections -= 1
+            self._connections[user] -= 1
             writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        idle: dict[asyncio.StreamWriter, None],
+    ) -> None:
         while True:
+            idle[writer] = None
             try:
                 line = await reader.readline()
             except ValueError:
                 reason = f"a message is one line of at most {MAX_LOCAL_MESSAGE_BYTES} bytes"
                 await _answer(writer, LimiterError(reason=reason))
                 return
+            finally:
+                idle.pop(writer, None)
             if not line.endswith(b"\n"):
                 return  # the other side is done, or died in the middle of a message
             await _answer(writer, await self._answer_to(line))
@@ -116,14 +129,28 @@ class LimiterServer:
             )
         return await self._handle(request)
 
-    def _refusal(self, connection: socket.socket) -> str | None:
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
-        process, user, _ = _PEER_CREDENTIALS.unpack(raw)
+    def _refusal(self, process: int, user: int) -> str | None:
+        """Why this connection is not served. One too many takes the place of the same user's
+        that has been idle for longest."""
         if user not in self._users:
             return f"user id {user} (process {process}) is not one of agent_users in limiter.toml"
-        if self._connections > MAX_CONNECTIONS:
+        if user == ROOT or self._connections[user] <= MAX_CONNECTIONS:
+            return None
+        idle = self._idle[user]
+        if not idle:
             return f"expected at most {MAX_CONNECTIONS} connections at a time"
+        longest = next(iter(idle))
+        del idle[longest]
+        longest.close()
+        log.warning("user id %d has too many connections: its longest idle one was closed", user)
         return None
+
+
+def _peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Process and user id of the other side, as they were when it connected."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
+    process, user, _ = _PEER_CREDENTIALS.unpack(raw)
+    return process, user
 
 
 async def _answer(writer: asyncio.StreamWriter, answer: LimiterAnswer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration, Rate
 
@@ -36,6 +37,10 @@ class LimiterSettings(Settings):
     """At most this many limits stand at a time on this host (promise 8)."""
     proof: Duration = Duration(1)
     """For how long the limiter measures a tenant itself before it believes that it is over."""
+    cgroups: tuple[str, ...] = ("**",)
+    """Only groups that fit one of these are limited; `*` and `**` as in agent.toml."""
+    interfaces: tuple[str, ...] = ("*",)
+    """Only interfaces that fit one of these are limited."""
     floors: Floors = Floors()
 
     def __post_init__(self) -> None:
@@ -59,6 +64,13 @@ class LimiterSettings(Settings):
             found=self.max_limits,
         )
         require(0.2 <= self.proof <= 30, "proof", expected="200ms to 30s", found=str(self.proof))
+        for name, one in (("cgroups", "/lxc/*"), ("interfaces", "tap*")):
+            found = getattr(self, name)
+            try:
+                Targets(**{name: found})
+            except ValueError as error:
+                what = f'patterns such as "{one}"'
+                require(False, name, expected=what, found=f"{found}: {error}")
 
 
 def load_limiter_settings(path: Path) -> LimiterSettings:

@@ -17,7 +17,7 @@ from fairuse_protocol.messages import Allowance, Resource
 
 UNTOUCHED: dict[str, Fields] = {
     "cpu-v1": {"quota": "max", "period": "100000", "burst": "0"},
-    "shaper": {"root": traffic.DEFAULT},
+    "shaper": {"root": traffic.DEFAULT, "tx_queue_len": "1000"},
     "ingress": {"qdisc": "none", "filter": "none", "ifb": "none"},
 }
 _KIND: dict[Resource, str] = {"cpu": "cpu-v1", "net-in": "shaper", "net-out": "ingress"}

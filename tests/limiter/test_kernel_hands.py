@@ -28,12 +28,26 @@ def test_a_shaper_has_the_rate_that_tc_reads_back(rate: int) -> None:
     kernel = HostKernel(probed=TC)
     with link() as (_, interface):
         knob = Knob(kind="shaper", target=interface, identity=traffic.index_of(interface))
-        kernel.write(knob, {"root": f"tbf {rate}"})
+        kernel.write(knob, kernel.fields(knob, {"bytes": rate}, kernel.read(knob)))
         (told,) = json.loads(run("tc", "-j", "qdisc", "show", "dev", interface))
         assert (told["kind"], told["handle"]) == ("tbf", "fa1e:")
         assert told["options"]["rate"] == pytest.approx(rate, rel=0.001)
         assert told["options"]["burst"] >= min(rate / 250, 2**28), "a timer tick's worth at HZ=250"
-        assert kernel.read(knob) == {"root": f"tbf {rate}"}
+        assert kernel.read(knob)["root"] == f"tbf {rate}"
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("length", ["0", "500", "1000"])
+def test_a_shaper_gives_the_interfaces_queue_length_back(length: str) -> None:
+    kernel = HostKernel(probed=TC)
+    with link() as (_, interface):
+        run("ip", "link", "set", interface, "txqueuelen", length)
+        knob = Knob(kind="shaper", target=interface, identity=traffic.index_of(interface))
+        before = kernel.read(knob)
+        kernel.write(knob, kernel.fields(knob, {"bytes": 1e6}, before))
+        kernel.write(knob, before)
+        assert kernel.read(knob) == before
+        assert Path(f"/sys/class/net/{interface}/tx_queue_len").read_text().strip() == length
 
 
 @pytest.mark.kernel
@@ -48,15 +62,16 @@ def test_the_queues_of_a_multi_queue_interface_come_back() -> None:
         run("tc", "qdisc", "replace", "dev", interface, "root", "handle", "1:", "mq")
         knob = Knob(kind="shaper", target=interface, identity=traffic.index_of(interface))
         named = kernel.read(knob)
-        assert named == {"root": "mq 1:"}, "somebody's own mq is not the kernel's"
+        assert named["root"] == "mq 1:", "somebody's own mq is not the kernel's"
         with pytest.raises(Refused):
             kernel.fields(knob, {"bytes": 1e6}, named)
         run("tc", "qdisc", "del", "dev", interface, "root")
         run("ip", "link", "set", interface, "up")
         before = run("tc", "qdisc", "show", "dev", interface)
-        kernel.write(knob, kernel.fields(knob, {"bytes": 1e6}, kernel.read(knob)))
+        default = kernel.read(knob)
+        kernel.write(knob, kernel.fields(knob, {"bytes": 1e6}, default))
         assert "fa1e:" in run("tc", "qdisc", "show", "dev", interface)
-        kernel.write(knob, {"root": traffic.DEFAULT})
+        kernel.write(knob, default)
         assert run("tc", "qdisc", "show", "dev", interface) == before
 
 
@@ -143,13 +158,22 @@ def test_disks_below_partitions_and_mapped_devices_are_found_once(tmp_path: Path
         whole_disks(("sdz",), tmp_path)
 
 
-@pytest.mark.parametrize("path", ["/", "", "alder", "/a/../b", "/a//b", "/a/"])
+@pytest.mark.parametrize("name", ["", "..", ".", "/dev/..", "a\0b", "x" * 300, "/dev/" + "x" * 300])
+def test_a_name_that_cannot_be_a_disks_is_refused(name: str) -> None:
+    with pytest.raises(Refused):
+        whole_disks((name,))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "", "alder", "/a/../b", "/a//b", "/a/", "/a\0b", "/" + "a" * 256, "/a" * 1501],
+)
 def test_only_plain_paths_below_the_root_group_are_taken(path: str) -> None:
     with pytest.raises(Refused):
         checked(path)
 
 
-@pytest.mark.parametrize("interface", ["lo", "", "../../x", "a" * 16])
+@pytest.mark.parametrize("interface", ["lo", "", "../../x", "a" * 16, "a\0b", ".", ".."])
 def test_an_interface_that_cannot_be_a_tenants_is_refused(interface: str) -> None:
     with pytest.raises(Refused):
         traffic.index_of(interface)
@@ -176,6 +200,7 @@ def test_hybrid_mounts_are_told_apart(tmp_path: Path) -> None:
         ("/machine.slice/machine-qemu\\x2d1\\x2dnoisy.scope", "machine-qemu\\x2d1\\x2dnoisy.scope"),
         ("/user.slice/user-1000.slice", "user-1000.slice"),
         ("/tenants/alder", None),
+        ("/lxc/alder/system.slice/ssh.service", None),
     ],
 )
 def test_a_unit_is_known_by_its_cgroup_where_systemd_runs(
@@ -192,6 +217,30 @@ def test_a_group_inside_a_unit_that_is_not_delegated_is_refused(
     monkeypatch.setattr(systemd, "RUNNING", tmp_path)
     with pytest.raises(Refused, match="has not delegated: limit the unit itself"):
         systemd.unit_of("/machine.slice/vm.scope/libvirt/vcpu0", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/system.slice/docker-abc.scope/tenants/alder", None),
+        ("/system.slice/docker-abc.scope/system.slice/ssh.service", None),
+        ("/system.slice/docker-abc.scope", "docker-abc.scope"),
+    ],
+)
+def test_what_lies_inside_a_delegated_unit_is_no_unit_of_the_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, unit: str | None
+) -> None:
+    monkeypatch.setattr(systemd, "RUNNING", tmp_path)
+    monkeypatch.setattr(systemd, "_delegated", lambda group: group.name == "docker-abc.scope")
+    assert systemd.unit_of(path, tmp_path) == unit
+
+
+def test_a_unit_name_inside_a_service_that_is_not_delegated_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "RUNNING", tmp_path)
+    with pytest.raises(Refused, match=r"lies inside a\.service"):
+        systemd.unit_of("/system.slice/a.service/b.service", tmp_path)
 
 
 def test_a_unit_is_refused_with_the_reason_where_pystemd_is_missing(

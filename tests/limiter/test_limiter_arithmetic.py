@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairuse_agent.limiter import division, guard, leases
@@ -26,6 +27,16 @@ def order(allowance: Allowance, fair_share: Allowance | None = None) -> LimitOrd
     )
 
 
+def timed(remaining: float) -> LimitOrder:
+    return msgspec.structs.replace(order(Allowance(cores=2)), remaining_seconds=remaining)
+
+
+def lease_to(end: float, epoch: float, ended: LiftReason | None = None) -> leases.Lease:
+    return leases.Lease(
+        order="o", tenant="alder", resource="cpu", ends_at=end, ends_at_epoch=epoch, ended=ended
+    )
+
+
 def place(tenant: str, weight: float = 1.0, *cgroups: str) -> TenantPlace:
     return TenantPlace(tenant=tenant, weight=weight, cgroups=cgroups)
 
@@ -37,7 +48,7 @@ def test_a_lease_only_ever_comes_nearer_and_never_passes_the_longest(
     now, lease, ends = 0.0, None, []
     for passed, remaining in steps:
         now += passed
-        lease = leases.seen(lease, "o", remaining, max_lease=3600, now=now, epoch=now + 1e9)
+        lease = leases.seen(lease, timed(remaining), max_lease=3600, now=now, epoch=now + 1e9)
         ends.append(lease.ends_at)
     assert ends == sorted(ends, reverse=True)
     assert ends[0] <= steps[0][0] + 3600
@@ -45,7 +56,7 @@ def test_a_lease_only_ever_comes_nearer_and_never_passes_the_longest(
 
 @given(remaining=st.floats(max_value=0, allow_nan=False))
 def test_an_order_with_no_time_left_is_over_at_once(remaining: float) -> None:
-    lease = leases.seen(None, "o", remaining, max_lease=60, now=5, epoch=5)
+    lease = leases.seen(None, timed(remaining), max_lease=60, now=5, epoch=5)
     assert leases.barred(lease, now=5)
 
 
@@ -64,12 +75,12 @@ def test_an_order_with_no_time_left_is_over_at_once(remaining: float) -> None:
 def test_only_the_limiters_own_restart_may_be_followed_by_the_same_order(
     ended: LiftReason, may_return: bool
 ) -> None:
-    lease = leases.Lease(order="o", ends_at=100, ends_at_epoch=100, ended=ended)
+    lease = lease_to(100, 100, ended)
     assert (leases.barred(lease, now=50) is None) == may_return
 
 
 def test_a_reboot_moves_a_lease_to_the_new_clock_by_the_wall_clock() -> None:
-    lease = leases.Lease(order="o", ends_at=90_000, ends_at_epoch=5_000)
+    lease = lease_to(90_000, 5_000)
     moved = leases.after_boot(lease, max_lease=3600, now=20, epoch=4_900)
     assert moved.ends_at == 120
     wrong_clock = leases.after_boot(lease, max_lease=3600, now=20, epoch=0)
@@ -77,12 +88,13 @@ def test_a_reboot_moves_a_lease_to_the_new_clock_by_the_wall_clock() -> None:
 
 
 def test_silence_ends_a_limit_when_it_exceeds_what_is_allowed() -> None:
-    lease = leases.Lease(order="o", ends_at=1000, ends_at_epoch=1000)
+    lease = lease_to(1000, 1000)
     assert leases.ending(lease, heard_at=10, max_silence=300, now=310) is None
     assert leases.ending(lease, heard_at=10, max_silence=300, now=310.1) == "controller-silent"
     assert leases.ending(lease, heard_at=999, max_silence=300, now=1000) == "lease-ended"
 
 
+@example(total=1.0, use={"": 5e-324})
 @given(total=amounts, use=st.dictionaries(st.text(max_size=3), amounts, min_size=1, max_size=8))
 def test_the_parts_add_up_to_the_allowance_and_none_is_starved(
     total: float, use: dict[str, float]
@@ -104,6 +116,11 @@ def test_fair_shares_of_all_tenants_add_up_to_the_capacity(weights: list[float])
 def test_two_places_that_claim_one_cgroup_count_once() -> None:
     kept = guard.owned_once([place("a", 1, "/x"), place("b", 1, "/x", "/y"), place("c", 1, "/z")])
     assert [p.tenant for p in kept] == ["a", "c"]
+
+
+def test_a_group_below_another_of_the_same_tenant_counts_once() -> None:
+    (kept,) = guard.owned_once([place("a", 1, "/x/y", "/x", "/xy", "/x/y/z", "/x")])
+    assert kept.cgroups == ("/x", "/xy")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +145,7 @@ def test_an_allowance_under_the_fair_share_is_refused_by_promise_4_in_words() ->
 
 
 def test_an_order_without_a_figure_for_its_resource_is_refused() -> None:
-    refusal = guard.judge_allowance(order(Allowance(bytes_per_second=5)), {"cores": 0.5})
+    refusal = guard.judge_shape(order(Allowance(bytes_per_second=5)))
     assert refusal is not None
     assert "expected cores" in refusal.reason
 

@@ -28,7 +28,12 @@ def ledger(*targets: str) -> Ledger:
     changes = [change(target) for target in targets]
     return Ledger(
         boot_id="boot",
-        leases={c.order: Lease(order=c.order, ends_at=5, ends_at_epoch=6) for c in changes},
+        leases={
+            c.order: Lease(
+                order=c.order, tenant="alder", resource="cpu", ends_at=5, ends_at_epoch=6
+            )
+            for c in changes
+        },
         changes={c.knob: c for c in changes},
     )
 

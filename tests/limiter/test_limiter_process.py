@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from fairuse_agent.limiter.server import LimiterServer
+from fairuse_agent.limiter.server import MAX_CONNECTIONS, LimiterServer
 from fairuse_protocol.limits import (
     GetState,
     LiftAll,
@@ -257,6 +260,54 @@ async def test_the_socket_is_the_named_users_and_replaces_a_dead_one(tmp_path: P
     answer = await converse(path, {os.getuid(): 0}, encode_line(GetState()))
     assert answer == LimiterState(ways={"asked": "GetState"})
     assert not path.exists()
+
+
+@contextlib.contextmanager
+def as_user(number: int) -> Iterator[None]:
+    """Connections made meanwhile come from this user."""
+    os.seteuid(number)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.kernel
+async def test_idle_connections_keep_neither_root_nor_their_own_user_out() -> None:
+    import asyncio
+
+    async def handle(request: LimiterRequest) -> LimiterAnswer:
+        return LimiterState(ways={"asked": type(request).__name__})
+
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(prefix="fairuse-lim-") as directory:
+        path = Path(directory) / "s"
+        os.chmod(directory, 0o755)  # noqa: PTH101  # Path.chmod is reported as blocking here
+        server = LimiterServer(path, {0: 0, nobody.pw_uid: nobody.pw_gid}, handle)
+        await server.start()
+        path.chmod(0o666)
+        writers = []
+
+        async def ask(user: int, *, silent: bool = False) -> asyncio.StreamReader:
+            with as_user(user):
+                reader, writer = await asyncio.open_unix_connection(path)
+            writers.append(writer)
+            if not silent:
+                writer.write(encode_line(GetState()))
+                assert isinstance(decode_limiter_answer(await reader.readline()), LimiterState)
+            return reader
+
+        try:
+            readers = [await ask(nobody.pw_uid, silent=True) for _ in range(MAX_CONNECTIONS)]
+            for user in (0, nobody.pw_uid, 0):
+                await ask(user)
+            assert await asyncio.wait_for(readers[0].readline(), 5) == b"", "the oldest was closed"
+            writers[1].write(encode_line(GetState()))
+            assert isinstance(decode_limiter_answer(await readers[1].readline()), LimiterState)
+        finally:
+            for writer in writers:
+                writer.close()
+            await server.stop()
 
 
 def test_an_ordinary_file_in_the_sockets_place_is_not_removed(tmp_path: Path) -> None:

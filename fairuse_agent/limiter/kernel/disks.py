@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fairuse_agent.limiter.kernel.knobs import Refused
-from fairuse_agent.limiter.kernel.mounts import Mounts, write_text
+from fairuse_agent.limiter.kernel.mounts import LONGEST_NAME_BYTES, Mounts, write_text
 
 SYS = Path("/sys")
 ARMING_GROUP = "fairuse-limiter-arming"
@@ -36,10 +37,12 @@ def whole_disks(names: tuple[str, ...], sys: Path = SYS) -> tuple[str, ...]:
 
 def _device_directory(name: str, sys: Path) -> Path:
     plain = name.removeprefix("/dev/").replace("/", "!")
+    if not plain or "\0" in name or len(os.fsencode(name)) > LONGEST_NAME_BYTES:
+        raise Refused(f"{name[:100]!r}: expected a block device's name such as sda")
     directory = sys / "dev/block" / plain if ":" in plain else sys / "class/block" / plain
     if not directory.exists() and name.startswith("/dev/"):
         directory = sys / "class/block" / Path(name).resolve().name
-    if not directory.exists():
+    if not (directory / "dev").exists():
         raise Refused(f'"{name}" is no block device of this host: see /sys/class/block')
     return directory.resolve()
 

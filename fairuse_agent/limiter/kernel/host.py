@@ -11,6 +11,7 @@ from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelErro
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
+from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
@@ -20,7 +21,13 @@ _NO_WAY = "none: no cgroup hierarchy here has the controller"
 class HostKernel:
     """Sends each knob to the module that knows its kind."""
 
-    def __init__(self, mounts: Mounts | None = None, probed: Probed | None = None) -> None:
+    def __init__(
+        self,
+        mounts: Mounts | None = None,
+        probed: Probed | None = None,
+        targets: Targets | None = None,
+    ) -> None:
+        self._targets = Targets() if targets is None else targets
         self.mounts = read_mounts() if mounts is None else mounts
         self._probed = probe() if probed is None else probed
         self._cpu = CpuFiles(self.mounts)
@@ -106,11 +113,17 @@ class HostKernel:
             self._ingress.clean_up(knob)
 
     def _knobs_of(self, resource: Resource, target: str, disks: tuple[str, ...]) -> list[Knob]:
+        if resource in ("cpu", "disk"):
+            checked(target)
+            objection = self._targets.objection_to_cgroup(target)
+        else:
+            objection = self._targets.objection_to_interface(target)
+        if objection is not None:
+            raise Refused(objection, promise=8)
         if resource == "net-in":
             return [Knob(kind="shaper", target=target, identity=traffic.index_of(target))]
         if resource == "net-out":
             return [Knob(kind="ingress", target=target, identity=traffic.index_of(target))]
-        checked(target)
         unit = unit_of(target, self.mounts.v2)
         if unit is not None and resource == "disk":
             raise Refused(f"{unit} is managed by systemd: disk limits of units are not made yet")

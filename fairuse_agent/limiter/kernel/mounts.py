@@ -8,6 +8,11 @@ from pathlib import Path
 
 from fairuse_agent.limiter.kernel.knobs import Gone, KernelError, Knob, Refused
 
+LONGEST_NAME_BYTES = 255
+"""NAME_MAX (linux/limits.h)."""
+LONGEST_PATH_BYTES = 3000
+"""PATH_MAX (4096) less room for the mount and the file."""
+
 
 @dataclass(frozen=True)
 class Mounts:
@@ -50,9 +55,17 @@ def read_mounts(proc_mounts: Path = Path("/proc/self/mounts")) -> Mounts:
 def checked(cgroup: str) -> str:
     """The path below a mount, without its leading slash, or Refused for one that is not plain."""
     parts = cgroup.split("/")
-    if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]):
+    plain = not parts[0] and len(parts) > 1 and "\0" not in cgroup
+    if not plain or any(part in ("", ".", "..") for part in parts[1:]):
         raise Refused(
-            f'"{cgroup}": expected a cgroup path such as "/tenants/alder", below the root group'
+            f"{cgroup[:100]!r}: expected a cgroup path such as '/tenants/alder', below the root"
+            " group"
+        )
+    longest = max(len(os.fsencode(part)) for part in parts)
+    if longest > LONGEST_NAME_BYTES or len(os.fsencode(cgroup)) > LONGEST_PATH_BYTES:
+        raise Refused(
+            f"{cgroup[:100]}...: expected a cgroup path of at most {LONGEST_PATH_BYTES} bytes with"
+            f" at most {LONGEST_NAME_BYTES} between slashes"
         )
     return cgroup[1:]
 

@@ -208,6 +208,15 @@ def add_ifb(name: str) -> None:
     _run(f"the IFB {name}", make)
 
 
+def set_tx_queue_length(index: int, packets: int) -> None:
+    """Set the interface's queue length, which qdiscs put there later start from."""
+
+    async def change(socket: Any) -> None:
+        await socket.link("set", index=index, txqlen=packets)
+
+    _run(f"the queue length of interface {index}", change)
+
+
 def delete_link(name: str) -> None:
     """Remove an interface that we made."""
 

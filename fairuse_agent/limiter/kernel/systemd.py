@@ -37,14 +37,21 @@ def unit_of(cgroup: str, root: Path | None) -> str | None:
     if not RUNNING.is_dir():
         return None
     parts = cgroup.strip("/").split("/")
-    if parts[-1].endswith(_UNIT_ENDINGS):
-        return parts[-1]
-    for depth in range(len(parts) - 1, 0, -1):
-        if parts[depth - 1].endswith(_UNIT_ENDINGS):
-            if root is not None and _delegated(root.joinpath(*parts[:depth])):
+    for depth, part in enumerate(parts, start=1):
+        if not part.endswith(_UNIT_ENDINGS):
+            if depth == 1:
                 return None
             raise Refused(
-                f"{cgroup} lies inside {parts[depth - 1]}, which systemd manages and has not"
+                f"{cgroup} lies inside {parts[depth - 2]}, which systemd manages and has not"
+                " delegated: limit the unit itself"
+            )
+        if depth == len(parts):
+            return part
+        if root is not None and _delegated(root.joinpath(*parts[:depth])):
+            return None
+        if not part.endswith(".slice"):
+            raise Refused(
+                f"{cgroup} lies inside {part}, which systemd manages and has not"
                 " delegated: limit the unit itself"
             )
     return None

@@ -11,6 +11,7 @@ and its queue is bounded in bytes.
 from __future__ import annotations
 
 import importlib
+import os
 import socket
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 NET = Path("/sys/class/net")
 ROOT_HANDLE = 0xFA1E0000
 """Ours by sight: the TBF fa1e:."""
+
+TX_QUEUE_LENGTH_BY_KERNEL = 1000
+"""DEFAULT_TX_QUEUE_LEN (net/core/dev.c via linux/netdevice.h): what an interface without a queue
+length is given as a qdisc is put on it, and keeps when that goes."""
+ANY_TX_QUEUE_LENGTH = "any"
+"""Told while a qdisc that is not the kernel's own stands, which the length is no part of."""
 
 DEFAULT = "kernel default"
 NONE = "none"
@@ -63,8 +70,9 @@ def _netlink() -> ModuleType:
 
 def index_of(interface: str) -> int:
     """The interface's index, or Gone."""
-    if "/" in interface or not 0 < len(interface) <= LONGEST_INTERFACE_NAME or interface == "lo":
-        raise Refused(f'"{interface}" is no interface of a tenant')
+    fits = 0 < len(os.fsencode(interface)) <= LONGEST_INTERFACE_NAME
+    if not fits or "/" in interface or "\0" in interface or interface in ("lo", ".", ".."):
+        raise Refused(f"{interface[:100]!r} is no interface of a tenant")
     try:
         return socket.if_nametoindex(interface)
     except OSError as error:
@@ -95,7 +103,8 @@ def tbf_for(rate: int) -> bytes:
 
 
 class Shaper:
-    """`root` of the interface: the kernel's default, our TBF and its rate, or somebody else's."""
+    """`root` of the interface: the kernel's default, our TBF and its rate, or somebody else's; and
+    `tx_queue_len`, which the kernel raises from 0 when a qdisc is put there."""
 
     def fields(self, amounts: Amounts, before: Fields) -> Fields:
         """A TBF of this rate. Refused where somebody else's qdisc stands."""
@@ -105,19 +114,29 @@ class Shaper:
                 " Whoever put it (libvirt <bandwidth>, Proxmox, an administrator) has to limit it",
                 promise=3,
             )
-        return {"root": f"tbf {round(amounts['bytes'])}"}
+        return {
+            "root": f"tbf {round(amounts['bytes'])}",
+            "tx_queue_len": ANY_TX_QUEUE_LENGTH,
+        }
 
     def read(self, knob: Knob) -> Fields:
-        """How the root stands."""
+        """How the root stands, and with the kernel's default the interface's queue length."""
         check_present(knob)
-        return {"root": root_of(knob.identity)}
+        root = root_of(knob.identity)
+        length = _tx_queue_length(knob) if root == DEFAULT else ANY_TX_QUEUE_LENGTH
+        return {"root": root, "tx_queue_len": length}
 
     def write(self, knob: Knob, fields: Fields) -> None:
-        """Put our TBF there, or take it away."""
+        """Put our TBF there, or take it away. The queue length goes back first: with our TBF still
+        there, a cut in between is seen as ours."""
         check_present(knob)
         if fields["root"] != DEFAULT:
             _shape(knob.identity, fields["root"])
-        elif root_of(knob.identity) != DEFAULT:
+            return
+        length = fields["tx_queue_len"]
+        if length == "0" and _tx_queue_length(knob) == str(TX_QUEUE_LENGTH_BY_KERNEL):
+            _netlink().set_tx_queue_length(knob.identity, 0)
+        if root_of(knob.identity) != DEFAULT:
             _netlink().delete_root(knob.identity)
 
 
@@ -236,6 +255,13 @@ def _told(found: Filter, ifb: int | None) -> str:
     if ifb is not None and does == f"redirect {ifb}":
         return "redirect to our IFB"
     return does if does.startswith("police ") else OTHER
+
+
+def _tx_queue_length(knob: Knob) -> str:
+    try:
+        return (NET / knob.target / "tx_queue_len").read_text().strip()
+    except FileNotFoundError as error:
+        raise Gone(f"interface {knob.target} does not exist") from error
 
 
 def ifb_name(knob: Knob) -> str:
