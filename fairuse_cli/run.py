@@ -134,6 +134,17 @@ class _Run:
             status = await program.stop(_STOP_SECONDS)
             if status and program is self._limiter:
                 print(f"fairuse: {program.describe_end()}")
+                await self._lift_what_it_left()
+
+    async def _lift_what_it_left(self) -> None:
+        """A limiter that was killed lifted nothing, and no other is going to start after it."""
+        argv = _argv("fairuse_agent.limiter.main", "lift-all", self._files.limiter_config)
+        try:
+            said = await output_of(argv)
+        except ProgramError as error:
+            print(f"fairuse: limits may still stand on this host: {error}", flush=True)
+            return
+        print("\n".join(f"lift-all   | {line}" for line in said.splitlines()), flush=True)
 
     async def _make_token(self) -> None:
         # A token's name is used once for ever, so that cases' histories stay clear.

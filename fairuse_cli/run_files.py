@@ -22,7 +22,9 @@ directory = "{directory}/agent/spool"
 socket = "{directory}/limiter.sock"
 
 # Whose is it? {{tenant}} captures a name; the first rule that matches wins; what matches nothing
-# counts as the host's own. Remove what does not mean customers on this host.
+# counts as the host's own. Remove what does not mean customers on this host. One name is one
+# tenant: if two of these rules can give the same one (a Docker and an LXC container both called
+# "shop"), keep only the rule that means customers.
 
 [[tenants]]  # libvirt, also under OpenStack
 cgroup = 'machine.slice/machine-qemu\\x2d*\\x2d{{tenant}}.scope'
@@ -47,8 +49,10 @@ cgroup = "system.slice/docker-{{tenant}}.scope"
 [[tenants]]  # Docker with the cgroupfs driver
 cgroup = "docker/{{tenant}}"
 
-[[tenants]]  # people who log in
-cgroup = "user.slice/user-{{tenant}}.slice"
+# People who log in are named "user-1000", so that nobody is taken for container 1000. Root's own
+# sessions are "user-0": remove this rule where only administrators log in.
+[[tenants]]
+cgroup = "user.slice/{{tenant}}.slice"
 """
 
 _LIMITER = """\

@@ -184,8 +184,8 @@ def _contention(measured: Measured, resource: Resource, harmed_waiting: float) -
         excess = used - weight * scale
         if excess > 0:
             total_excess += excess
-        # A neighbour that uses nothing waits for nothing, whatever stands for its waiting.
-        elif used > 0 and waiting >= harmed_waiting:
+        # Where the uplink's waiting stands for everybody's, who sends nothing waits for nothing.
+        elif waiting >= harmed_waiting and (used > 0 or resource in ("cpu", "disk")):
             harmed[index] = waiting
     return Contention(harmed=harmed, total_excess=total_excess)
 

@@ -79,8 +79,9 @@ class Rounds:
                     f"{self._failed_in_a_row} rounds in a row failed, the last with: {error}"
                 ) from error
             return
-        self._failed_in_a_row = 0
         if report is not None and body is not None:
+            # A baseline alone is no success: rounds that fail in turn with it report nothing.
+            self._failed_in_a_row = 0
             self._spool.append(body, lost=report.lost_reports)
             self._failed = 0
 

@@ -9,8 +9,10 @@ Names carry the sequence first, so that their order is the order of sending.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
+import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ _NAME = re.compile(r"(?P<sequence>\d{16})-(?P<spool>[0-9a-f]{16})\.report")
 _BLOCK_BYTES = 4096
 REJECTED_LIMIT_BYTES = 4 * 10**6
 """Reports that the controller refused for good are kept for a person to look at, newest last."""
+
+_log = logging.getLogger(__name__)
 
 
 class TornReportError(Exception):
@@ -73,16 +77,25 @@ def read_report(path: Path) -> bytes:
 
 
 def scan(directory: Path) -> tuple[list[StoredReport], list[Path]]:
-    """The whole reports by sequence, and the files that are none. Looks at headers only."""
+    """The whole reports by sequence, and the files that are none. Looks at headers only.
+
+    What cannot be read is logged, left where it is for a person to look at, and in neither list.
+    """
     whole, torn = [], []
     for path in directory.glob("*.report"):
         match = _NAME.fullmatch(path.name)
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+                _log.error("%s is not a file: it is skipped and left; remove it", path)
+                continue
             with path.open("rb") as file:
                 _, _, lost, length = _unpack(path, file.read(_HEADER.size))
                 size = os.fstat(file.fileno()).st_size
         except TornReportError:
             torn.append(path)
+            continue
+        except OSError as error:
+            _log.error("a waiting report cannot be read: it is skipped and left: %s", error)
             continue
         if match is None or size != _HEADER.size + length:
             torn.append(path)

@@ -31,7 +31,6 @@ class _Reading:
     cpu_waiting: int | None = None
     io_waiting: int | None = None
     disks: dict[str, tuple[int, int, int, int, float | None]] = field(default_factory=dict)
-    links: Mapping[int, LinkCounters] = field(default_factory=dict)
     queues: dict[str, QueueCounters] = field(default_factory=dict)
 
 
@@ -81,13 +80,15 @@ class HostMeter:
     def read(
         self,
         seconds: float,
+        links_before: Mapping[int, LinkCounters],
         links: Mapping[int, LinkCounters],
         names: Mapping[int, str],
         route: RouteSocket,
     ) -> HostUsage:
         """What the host did since the last reading, which was `seconds` ago.
 
-        `links` and `names` are the interfaces' counters and names by index.
+        `links_before`, `links` and `names` are the interfaces' counters, then and now, and their
+        names, by index.
         """
         notes: list[str] = []
         now = _Reading(
@@ -95,13 +96,12 @@ class HostMeter:
             cpu_waiting=self._read_pressure("cpu"),
             io_waiting=self._read_pressure("io"),
             disks=self._read_disks(),
-            links=links,
         )
         by_name = {name: index for index, name in names.items()}
         for queues in self._uplinks.values():
             for name in queues:
-                if name in by_name:
-                    now.queues[name] = _queue(route, by_name[name], name, notes)
+                if name in by_name and (found := _queue(route, by_name[name], name, notes)):
+                    now.queues[name] = found
         notes.extend(f"uplink {name} is not there" for name in self._uplinks if name not in by_name)
         before, self._before = self._before or now, now
         self.notes = (*self.disks.notes, *notes)
@@ -115,7 +115,11 @@ class HostMeter:
                 for name, counters in now.disks.items()
             ),
             uplinks=tuple(
-                _uplink(name, queues, before, now, by_name[name])
+                _uplink(
+                    name,
+                    (links_before.get(by_name[name], _NO_LINK), links[by_name[name]]),
+                    [_queue_gained(queue, before, now) for queue in queues],
+                )
                 for name, queues in self._uplinks.items()
                 if by_name.get(name) in links
             ),
@@ -166,12 +170,27 @@ def _open_pressure(proc_root: Path, name: str) -> int | None:
         return None  # A kernel without PSI.
 
 
-def _queue(route: RouteSocket, index: int, name: str, notes: list[str]) -> QueueCounters:
+def _queue(route: RouteSocket, index: int, name: str, notes: list[str]) -> QueueCounters | None:
+    """None when it could not be read: to take it for zero would count its whole life next time."""
     try:
         return route.root_queue(index) or _NO_QUEUE
     except OSError as error:
         notes.append(f"the queue of uplink {name} could not be read: {error.strerror or error}")
-        return _NO_QUEUE
+        return None
+
+
+def _queue_gained(name: str, before: _Reading, now: _Reading) -> QueueCounters:
+    """What waits in the queue now, and what it held back or lost since the last round."""
+    counters = now.queues.get(name)
+    since = before.queues.get(name)
+    if counters is None or since is None:
+        return QueueCounters(0 if counters is None else counters.queued_bytes, 0, 0, 0)
+    return QueueCounters(
+        counters.queued_bytes,
+        increase(since.dropped, counters.dropped),
+        increase(since.requeued, counters.requeued),
+        increase(since.over_limit, counters.over_limit),
+    )
 
 
 def _waited(before: int | None, now: int | None, seconds: float) -> float | None:
@@ -197,18 +216,10 @@ def _disk(
 
 
 def _uplink(
-    name: str, queues: tuple[str, ...], before: _Reading, now: _Reading, index: int
+    name: str, links: tuple[LinkCounters, LinkCounters], queues: list[QueueCounters]
 ) -> UplinkActivity:
-    link = now.links[index]
-    old = before.links.get(index, _NO_LINK)
-    dropped = delayed = queued = 0
-    for queue in queues:
-        counters = now.queues.get(queue, _NO_QUEUE)
-        since = before.queues.get(queue, counters)
-        dropped += increase(since.dropped, counters.dropped)
-        delayed += increase(since.over_limit, counters.over_limit)
-        delayed += increase(since.requeued, counters.requeued)
-        queued += counters.queued_bytes
+    """`links` are the interface's counters then and now, `queues` what each of its queues did."""
+    old, link = links
     return UplinkActivity(
         interface=name,
         in_bytes=increase(old[2], link[2]),
@@ -216,9 +227,9 @@ def _uplink(
         in_dropped_packets=increase(old[6], link[6]),
         out_bytes=increase(old[3], link[3]),
         out_packets=increase(old[1], link[1]),
-        out_dropped_packets=increase(old[7], link[7]) + dropped,
-        out_delayed_packets=delayed,
-        out_queued_bytes=queued,
+        out_dropped_packets=increase(old[7], link[7]) + sum(queue.dropped for queue in queues),
+        out_delayed_packets=sum(queue.over_limit + queue.requeued for queue in queues),
+        out_queued_bytes=sum(queue.queued_bytes for queue in queues),
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,8 @@ class Sampler:
         self._route = route or RouteSocket()
         self._links = Links(rules)
         self._counters: dict[int, LinkCounters] = {}
+        self._fresh: Set[int] | None = None
+        """The interfaces that the last round did read, where it did not read all; else None."""
         self._hierarchies = find_hierarchies(cgroup_root, proc_root)
         self._cgroups = TenantCgroups(rules, self._hierarchies.walked)
         self._host = HostMeter(
@@ -92,7 +94,17 @@ class Sampler:
         return self._host.capacity
 
     def read(self) -> Round | None:
-        """What happened since the last call; None the first time, which sets the baseline."""
+        """What happened since the last call; None the first time, which sets the baseline.
+
+        When it raises, some counters moved on and some did not: the next call begins anew.
+        """
+        try:
+            return self._read()
+        except BaseException:
+            self._read_at = None
+            raise
+
+    def _read(self) -> Round | None:
         now, wall = self._monotonic(), self._wall()
         first = self._read_at is None
         seconds = 0.0 if self._read_at is None else now - self._read_at
@@ -100,7 +112,7 @@ class Sampler:
         self._read_at, self._read_at_wall = now, wall
         notes: list[str] = []
         refreshed = self._refresh_if_due(now, notes)
-        links = self._read_links(notes)
+        links_before, links = self._read_links(notes)
         moved = self._cgroups.refresh() | self._links.update(links.keys())
         if moved or first or self._tenants.incomplete:
             self._tenants.arrange(self._cgroups.owners, self._links.owners, first=first)
@@ -109,13 +121,12 @@ class Sampler:
             self._silent = self._silent_disks()
         tenants = self._tenants.usage(
             seconds,
-            self._counters,
+            links_before,
             links,
             self._host.disks.by_number,
             disks_counted=len(self._silent) < len(self._host.disks.reported),
         )
-        usage = self._host.read(seconds, links, self._links.names, self._route)
-        self._counters = links
+        usage = self._host.read(seconds, links_before, links, self._links.names, self._route)
         if first or seconds <= 0:
             return None
         notes.extend(self._standing_notes())
@@ -159,15 +170,29 @@ class Sampler:
         self._tenants.open_missing()
         return True
 
-    def _read_links(self, notes: list[str]) -> dict[int, LinkCounters]:
-        """Interface counters; those of the last round where the kernel gave none."""
+    def _read_links(
+        self, notes: list[str]
+    ) -> tuple[Mapping[int, LinkCounters], dict[int, LinkCounters]]:
+        """Interface counters to count from, and those of now. The two are the same for an
+        interface that was not read in this round or not in the last one: what it gained belongs
+        to no single interval."""
+        before, fresh = self._counters, self._fresh
         try:
             links, whole = self._route.link_counters()
         except OSError as error:
             notes.append(f"interface counters could not be read: {error.strerror or error}")
-            return self._counters
+            self._fresh = frozenset()
+            return before, before
+        if fresh is not None:
+            if missed := before.keys() & links.keys() - fresh:
+                notes.append(f"{len(missed)} interfaces count from now: the last round missed them")
+            before = {
+                index: before[index] if index in fresh else now for index, now in links.items()
+            }
         # A list that changed while it was read may lack an interface: it is not new next time.
-        return links if whole else {**self._counters, **links}
+        self._fresh = None if whole else links.keys()
+        self._counters = links if whole else {**self._counters, **links}
+        return (before if whole else {**self._counters, **before}), self._counters
 
     def _silent_disks(self) -> list[str]:
         """Disks whose use the kernel does not count by tenant. cgroup v1 counts a disk only once

@@ -82,8 +82,12 @@ class Tenants:
 
     def open_missing(self) -> None:
         """Try again all files that were absent."""
-        for watched in self._watched.values():
-            watched.open_missing()
+        for path, watched in list(self._watched.items()):
+            try:
+                watched.open_missing()
+            except CgroupGoneError:  # It could not be opened at first, and went before it could.
+                self._forget(path)
+                self.incomplete = True
         self._note_troubles()
 
     def close(self) -> None:

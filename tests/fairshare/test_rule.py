@@ -129,6 +129,13 @@ def test_a_neighbour_held_back_by_its_own_quota_is_not_harmed() -> None:
     assert verdict_on("hog", steady(throttled=own_quota)).outcome == "nobody-harmed"
 
 
+def test_a_neighbour_that_gets_nothing_at_all_is_harmed_most() -> None:
+    starved = {"hog": 8.0, "a": 0.0, "b": 0.0, "c": 0.0}
+    verdict = verdict_on("hog", steady(used=starved, waiting=1.0))
+    assert verdict.outcome == "disproportionate"
+    assert verdict.neighbours_harmed == 3
+
+
 def test_what_was_bought_counts_as_entitlement() -> None:
     big_plan = {"hog": 24.0, "a": 1.0, "b": 1.0, "c": 1.0}
     assert verdict_on("hog", steady(weights=big_plan)).outcome == "within-share"
