@@ -176,7 +176,8 @@ class Sampler:
         """Interface counters to count from, and those of now. The two are the same for an
         interface that was not read in this round or not in the last one: what it gained belongs
         to no single interval."""
-        before, fresh = self._counters, self._fresh
+        before = previous = self._counters
+        fresh = self._fresh
         try:
             links, whole = self._route.link_counters()
         except OSError as error:
@@ -184,15 +185,15 @@ class Sampler:
             self._fresh = frozenset()
             return before, before
         if fresh is not None:
-            if missed := before.keys() & links.keys() - fresh:
+            if missed := before.keys() & (links.keys() - fresh):
                 notes.append(f"{len(missed)} interfaces count from now: the last round missed them")
             before = {
                 index: before[index] if index in fresh else now for index, now in links.items()
             }
         # A list that changed while it was read may lack an interface: it is not new next time.
         self._fresh = None if whole else links.keys()
-        self._counters = links if whole else {**self._counters, **links}
-        return (before if whole else {**self._counters, **before}), self._counters
+        self._counters = links if whole else {**previous, **links}
+        return (before if whole else {**previous, **before}), self._counters
 
     def _silent_disks(self) -> list[str]:
         """Disks whose use the kernel does not count by tenant. cgroup v1 counts a disk only once

@@ -120,6 +120,14 @@ async def test_rounds_that_always_fail_end_the_program(spool):
         working.take()
 
 
+async def test_rounds_that_fail_in_turn_with_baselines_end_the_program_too(spool):
+    working = rounds(spool, Script(*[OSError("every other time"), None] * 30))
+    for _ in range(58):
+        working.take()
+    with pytest.raises(RoundsFailError, match="every other time"):
+        working.take()
+
+
 async def test_a_missing_limiter_and_a_failing_disk_are_told(spool):
     working = rounds(spool, Script(ROUND), trouble="no socket")
     spool.disk_trouble = "disk full"

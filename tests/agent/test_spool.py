@@ -303,6 +303,34 @@ async def test_a_really_full_disk_leaves_no_torn_file_and_loses_no_report(tmp_pa
         await (await asyncio.create_subprocess_exec("umount", str(disk))).wait()
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link", "loop of links"])
+async def test_an_entry_that_cannot_be_read_stays_and_does_not_keep_the_agent_from_starting(
+    tmp_path, caplog, kind
+):
+    before = Spool(tmp_path, PLENTY)
+    add(before)
+    await before.flush()
+    before.close()
+    odd = tmp_path / "0000000000000001-0123456789abcdef.report"
+    match kind:
+        case "folder":
+            odd.mkdir()
+        case "pipe":
+            os.mkfifo(odd)
+        case "dangling link":
+            odd.symlink_to(tmp_path / "nowhere")
+        case _:
+            odd.symlink_to(odd)
+
+    after = Spool(tmp_path, PLENTY)
+
+    assert await take_all(after) == [(0, 0)]
+    await after.flush()
+    assert odd in list(tmp_path.iterdir())
+    assert odd.name in caplog.text
+    after.close()
+
+
 async def test_two_agents_cannot_share_a_spool(tmp_path):
     first = Spool(tmp_path, PLENTY)
     with pytest.raises(SpoolError, match="another agent is using this spool"):

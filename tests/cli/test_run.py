@@ -20,8 +20,10 @@ from controller.settings import load_controller_settings
 from fairuse_agent.limiter.settings import load_limiter_settings
 from fairuse_agent.settings import load_agent_settings
 from fairuse_agent.tenancy.rules import TenantRules
+from fairuse_cli import run as run_module
 from fairuse_cli.access import CliSettings
 from fairuse_cli.processes import Program
+from fairuse_cli.run import _Run
 from fairuse_cli.run_files import RunFiles, RunFilesError
 from fairuse_protocol.settings import load_settings
 
@@ -108,6 +110,46 @@ async def test_a_program_that_dies_is_named_with_its_last_lines_and_ends_the_res
     assert not still_there(pids)
 
 
+@pytest.fixture
+async def stopping(tmp_path: Path, monkeypatch) -> AsyncIterator[tuple[_Run, Program, list]]:
+    """A run whose limiter is a harmless program, to be killed; and what `lift-all` was told."""
+    files = RunFiles(tmp_path / "var")
+    files.write_defaults()
+    run, said = _Run(files), []
+    run._limiter = Program("limiter", ["sleep", "60"], log_file=tmp_path / "limiter.log")
+    real = run_module.output_of
+
+    async def output_of(argv: tuple[str, ...]) -> str:
+        said.append(await real(argv))
+        return said[-1]
+
+    monkeypatch.setattr(run_module, "output_of", output_of)
+    await run._limiter.start()
+    try:
+        yield run, run._limiter, said
+    finally:
+        await run._limiter.stop()
+
+
+@pytest.mark.kernel
+async def test_a_killed_limiters_limits_are_lifted_by_the_command_that_does_that(stopping, capsys):
+    run, limiter, said = stopping
+    os.kill(limiter.pid, signal.SIGKILL)
+    await limiter.wait()
+    await run._stop()
+    assert said == ["nothing is limited"]
+    assert "lift-all   | nothing is limited" in capsys.readouterr().out
+
+
+async def test_when_limits_cannot_be_lifted_a_person_is_told(stopping, capsys):
+    run, limiter, _ = stopping
+    run._files.limiter_config.write_text("nonsense = 1\n")
+    os.kill(limiter.pid, signal.SIGKILL)
+    await limiter.wait()
+    await run._stop()
+    assert "fairuse: limits may still stand on this host: " in capsys.readouterr().out
+
+
 def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
     files = RunFiles(tmp_path / "var")
     assert len(files.write_defaults()) == 4
@@ -132,7 +174,7 @@ def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
         ("/lxc.payload.blog", "blog"),
         ("/system.slice/docker-4f1c.scope", "4f1c"),
         ("/docker/4f1c", "4f1c"),
-        ("/user.slice/user-1000.slice", "1000"),
+        ("/user.slice/user-1000.slice", "user-1000"),
         ("/system.slice/ssh.service", None),
     ],
 )

@@ -9,7 +9,7 @@ from fairuse_agent.sampling.netlink import LinkCounters, QueueCounters, RouteSoc
 from fairuse_agent.sampling.round import Round, Sampler
 from fairuse_agent.settings import AgentSettings, Host, TenantRule
 
-RULES = (TenantRule(cgroup="/lxc/{tenant}"),)
+RULES = (TenantRule(cgroup="/lxc/{tenant}"), TenantRule(interfaces=("l{tenant}",)))
 DISK = "254:0"
 
 
@@ -26,6 +26,7 @@ class SilentRoute(RouteSocket):
         self.links: dict[int, LinkCounters] = {}
         self.whole = True
         self.error: OSError | None = None
+        self.queue: QueueCounters | OSError | None = None
 
     def link_counters(self) -> tuple[dict[int, LinkCounters], bool]:
         if self.error is not None:
@@ -33,7 +34,9 @@ class SilentRoute(RouteSocket):
         return dict(self.links), self.whole
 
     def root_queue(self, index: int) -> QueueCounters | None:
-        return None
+        if isinstance(self.queue, OSError):
+            raise self.queue
+        return self.queue
 
 
 class FolderHost:
