@@ -171,7 +171,7 @@ class Hosting:
                 return int(stat.read_text().split()[1]) / 1e6
         raise AssertionError("no hierarchy tells CPU time")
 
-    def until(self, what: str, seen: Callable[[], bool], seconds: float = 60) -> float:
+    def until(self, what: str, seen: Callable[[], bool], seconds: float = 120) -> float:
         """When it was seen; fails with the programs' logs when it is not in time."""
         give_up = time.monotonic() + seconds
         while not seen():

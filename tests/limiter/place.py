@@ -122,7 +122,7 @@ class Limiter:
 
     def start(self) -> None:
         self.process = subprocess.Popen([*self.command("run")], stderr=self.log)
-        for _ in range(200):
+        for _ in range(600):
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(str(self.socket))
                 return
