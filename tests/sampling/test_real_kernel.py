@@ -68,8 +68,19 @@ class Place:
         )
 
 
+def _let_interfaces_settle() -> None:
+    """Earlier tests' namespaces vanish a little after their removal, and their interfaces with
+    them; a list that changes while it is read is another test's subject."""
+    for _ in range(50):
+        before = socket.if_nameindex()
+        time.sleep(0.1)
+        if socket.if_nameindex() == before:
+            return
+
+
 @pytest.fixture
 def place() -> Iterator[Place]:
+    _let_interfaces_settle()
     place = Place()
     try:
         place.make()
