@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 from pathlib import Path
 
 import pytest
+from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
-from fairuse_agent.limiter.kernel import systemd, tcattr, traffic
+from fairuse_agent.limiter.kernel import netlink, systemd, tcattr, traffic
 from fairuse_agent.limiter.kernel.disks import arm_disk_counters, real_disks, whole_disks
 from fairuse_agent.limiter.kernel.host import HostKernel
 from fairuse_agent.limiter.kernel.knobs import KernelError, Knob, Refused
@@ -252,3 +254,15 @@ def test_a_unit_is_refused_with_the_reason_where_pystemd_is_missing(
     place = TenantPlace(tenant="alder", weight=1, cgroups=("/a.slice",))
     with pytest.raises(Refused, match=r"pystemd.*is not installed"):
         kernel.knobs("cpu", place, ())
+
+
+@pytest.mark.kernel
+def test_options_stay_bytes_where_pyroute2_was_used_for_qdiscs_before() -> None:
+    by_hand = ("rate", "1mbit", "burst", "8k", "latency", "50ms")
+    tcmsg().compile_nla_table()
+    with link() as (_, interface):
+        index = socket.if_nametoindex(interface)
+        run("tc", "qdisc", "add", "dev", interface, "root", "tbf", *by_hand)
+        (found,) = netlink.qdiscs(index)
+    assert found.kind == "tbf"
+    assert tcattr.tbf_rate(found.options) == 125_000

@@ -54,6 +54,9 @@ class _RawTc(tcmsg):  # type: ignore[misc]  # pyroute2 has no types
     nla_map = tuple(
         (name, "cdata" if name == "TCA_OPTIONS" else kind) for name, kind in tcmsg.nla_map
     )
+    # pyroute2 notes at a class that its map is compiled, and subclasses inherit the note: where
+    # tcmsg was used before, this map would be passed over.
+    _nlmsg_base__compiled_nla = False
 
 
 _QDISC_MESSAGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC)
