@@ -30,7 +30,7 @@ class LimiterSettings(Settings):
     agent_users: tuple[str, ...] = ("fairuse-agent",)
     """Local users whose processes may speak to the socket; root always may."""
     max_lease: Duration = Duration(3600)
-    """The longest that one order can hold anything, counted from when it was first seen."""
+    """The longest that one order can hold anything, from when its proof begins."""
     max_silence: Duration = Duration(300)
     """Everything is lifted when the controller was not heard of for this long (promise 2)."""
     max_limits: int = 20
