@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fairuse_agent.reporting.credential import store_credential
+from fairuse_agent.reporting.spool_files import StoredReport, scan
 from fairuse_cli.processes import Program
 from tests.agent.controller_double import ControllerDouble
 from tests.agent.rig import until
@@ -68,16 +69,21 @@ async def test_it_reports_this_host_until_sigterm_ends_it_at_once(agent, control
     assert list((tmp_path / "state" / "spool").glob("*.report")) == []
 
 
+def whole_reports(spool: Path) -> list[StoredReport]:
+    """A file that is just being written is not one yet: a kill then tears it, and it is counted."""
+    return scan(spool)[0] if spool.is_dir() else []
+
+
 async def test_kill_9_while_the_controller_is_away_loses_no_report_and_doubles_none(
     agent, controller, tmp_path
 ):
     await controller.stop()
     await agent.start()
     spool = tmp_path / "state" / "spool"
-    await until(lambda: len(list(spool.glob("*.report"))) >= 2, 20)
+    await until(lambda: len(whole_reports(spool)) >= 2, 20)
     os.kill(agent.pid, signal.SIGKILL)
     await agent.wait()
-    waiting = sorted(spool.glob("*.report"))
+    waiting = whole_reports(spool)
     await controller.start()
     await agent.start()
     await until(lambda: len(controller.arrived) >= len(waiting) + 1, 20)
