@@ -29,12 +29,15 @@ class Thresholds(Settings):
 
     contended_waiting: float = 0.10
     contended_utilisation: float = 0.90
+    busy_floor: float = 0.60
+    """Of a capacity that is known: under this, waiting has another cause than want of it."""
     harmed_waiting: float = 0.10
 
     def __post_init__(self) -> None:
-        """All three are shares."""
+        """All are shares."""
         _require_share("contended_waiting", self.contended_waiting)
         _require_share("contended_utilisation", self.contended_utilisation)
+        _require_share("busy_floor", self.busy_floor)
         _require_share("harmed_waiting", self.harmed_waiting)
 
 
@@ -43,12 +46,16 @@ class Rule(Settings):
 
     window: Duration = Duration(20 * 60)
     """Long enough that a nightly job's peak passes, short enough that neighbours are helped."""
+    requires: Literal["both", "interference", "share", "either"] = "both"
+    """Which limbs (Secure Packet 1.11) have to hold. interference: a neighbour waits, and this
+    tenant is the cause. share: usage is `ratio` times the fair share while the host is short."""
     ratio: float = 2.0
     """Usage over fair share from which a tenant is over."""
-    min_share: float = 0.25
+    min_share: float = 0.1
     """Of the host's capacity: under this nobody is a problem, whatever its ratio."""
-    cause_share: float = 0.5
-    """Of everything that is used over fair share: at least half of it is this tenant's doing."""
+    cause_share: float = 0.3
+    """Of everything that is used over fair share: so much is this tenant's doing. Under a half,
+    so that two who are equally heavy are both told, and neither hides behind the other."""
     for_share: float = 0.6
     """Of the measured time in the window that has to count."""
     measured_share: float = 0.5

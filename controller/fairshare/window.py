@@ -62,7 +62,13 @@ class Window:
         return [key for key, seconds in self._counted_seconds.items() if seconds >= least]
 
     def verdict(
-        self, resource: Resource, tenant: str, *, now: float, since: float = 0.0
+        self,
+        resource: Resource,
+        tenant: str,
+        *,
+        now: float,
+        since: float = 0.0,
+        usual_used: float | None = None,
     ) -> Verdict:
         """The rule's verdict on one tenant and resource, from intervals that began at `since`."""
         samples = [
@@ -70,7 +76,7 @@ class Window:
             for sample in self._samples(resource, tenant)
             if sample.ended_at - sample.seconds >= since
         ]
-        return decide(samples, resource, self._rule, now=now)
+        return decide(samples, resource, self._rule, now=now, usual_used=usual_used)
 
     def _samples(self, resource: Resource, tenant: str) -> Iterator[Sample]:
         for interval in self._intervals:

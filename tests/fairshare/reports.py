@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.fairshare.interval import Interval, judge
+from controller.fairshare.measured import measure
+from controller.fairshare.policy import Rule
 from fairuse_protocol.reports import (
     Capacity,
     DiskActivity,
@@ -17,6 +20,12 @@ from fairuse_protocol.reports import (
 CORES = 8.0
 UPLINK_BYTES_PER_SECOND = 125e6
 DISK_BYTES_PER_SECOND = 200e6
+
+
+def judged(report: Report, rule: Rule | None = None) -> Interval:
+    """The only interval of a report, judged."""
+    (interval,) = judge(measure(report), rule or Rule())
+    return interval
 
 
 def cpu_report(
