@@ -53,13 +53,18 @@ class Window:
                     del self._counted_seconds[key]
         del self._intervals[:kept]
 
+    @property
+    def anyone_counted(self) -> bool:
+        """Whether any interval of the window counts against anybody."""
+        return bool(self._counted_seconds)
+
     def suspects(self) -> list[tuple[Resource, str]]:
-        """Who may be disproportionate: a verdict is worth working out for these only.
+        """Who may be disproportionate, in a stable order: a verdict is worth working out for these.
 
         No verdict needs less counted time than `for_share` of the least that has to be measured.
         """
         least = self._rule.for_share * self._rule.measured_share * self._rule.window
-        return [key for key, seconds in self._counted_seconds.items() if seconds >= least]
+        return sorted(key for key, seconds in self._counted_seconds.items() if seconds >= least)
 
     def verdict(
         self,
