@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from controller.backtest.layout import SAMPLE_COLUMNS, HostCapacity, TraceError
 from controller.backtest.registry import write_hosts, write_tenants
 from controller.backtest.writer import Form, SampleWriter
-from controller.fairshare.interval import Measured, measure
+from controller.fairshare.measured import ROW, delivered_rates, measure
 from controller.storage import schema
 from controller.storage.database import Database
-from fairuse_protocol.reports import Report, decode_report
+from fairuse_protocol.reports import Report, TenantUsage, decode_report
 
 _SLICE_SECONDS = 300
 """Read at a time, of all hosts: what has to be in memory to write rows in order of time."""
@@ -117,41 +118,25 @@ def report_rows(report: Report, time: int) -> Iterator[tuple[Any, ...]]:
     worse direction stands for everybody's network.
     """
     measured, seconds = measure(report), report.seconds
-    uses = list(_tenant_uses(report, measured))
-    totals = [sum(use[column] for use in uses) for column in range(5)]
-    own = [
-        max(0.0, all_of - theirs) for all_of, theirs in zip(_host_use(report), totals, strict=True)
-    ]
-    waits = [measured.resources[r].host_waiting for r in ("cpu", "disk")]
-    worst = [measured.resources[r].host_waiting for r in ("net-in", "net-out")]
-    net = max((wait for wait in worst if wait is not None), default=None)
-    yield (time, report.host, "", seconds, *own, *(_or_nan(wait) for wait in (*waits, net)))
+    uses = [_use(tenant, seconds) for tenant in report.tenants]
+    own = np.maximum(0.0, delivered_rates(report)[:, 0] - np.sum(uses, axis=0))
+    waits = measured.host_waiting[:, 0]
+    network = np.fmax(waits[ROW["net-in"]], waits[ROW["net-out"]])
+    yield (time, report.host, "", seconds, *own, waits[ROW["cpu"]], waits[ROW["disk"]], network)
     for index, (tenant, use) in enumerate(zip(report.tenants, uses, strict=True)):
-        cpu, disk = (measured.resources[r].waiting[index] for r in ("cpu", "disk"))
-        yield (time, report.host, tenant.tenant, seconds, *use, cpu, disk, _or_nan(net))
+        cpu, disk = measured.waiting[[ROW["cpu"], ROW["disk"]], index]
+        yield (time, report.host, tenant.tenant, seconds, *use, cpu, disk, network)
 
 
-def _tenant_uses(report: Report, measured: Measured) -> Iterator[tuple[float, ...]]:
-    seconds = report.seconds
-    for index, tenant in enumerate(report.tenants):
-        yield (
-            measured.resources["cpu"].used[index],
-            sum(disk.read_bytes + disk.written_bytes for disk in tenant.disks) / seconds,
-            sum(disk.reads + disk.writes for disk in tenant.disks) / seconds,
-            measured.resources["net-in"].used[index],
-            measured.resources["net-out"].used[index],
-        )
-
-
-def _host_use(report: Report) -> tuple[float, ...]:
-    usage, seconds = report.usage, report.seconds
-    return (
-        usage.cpu_busy_seconds / seconds,
-        sum(disk.read_bytes + disk.written_bytes for disk in usage.disks) / seconds,
-        sum(disk.reads + disk.writes for disk in usage.disks) / seconds,
-        sum(uplink.in_bytes for uplink in usage.uplinks) / seconds,
-        sum(uplink.out_bytes for uplink in usage.uplinks) / seconds,
+def _use(tenant: TenantUsage, seconds: float) -> tuple[float, ...]:
+    amounts = (
+        tenant.cpu_seconds,
+        sum(disk.read_bytes + disk.written_bytes for disk in tenant.disks),
+        sum(disk.reads + disk.writes for disk in tenant.disks),
+        tenant.net_in_bytes,
+        tenant.net_out_bytes,
     )
+    return tuple(amount / seconds for amount in amounts)
 
 
 def _capacity(report: Report) -> HostCapacity:
@@ -163,7 +148,3 @@ def _capacity(report: Report) -> HostCapacity:
         capacity.net_in_bytes_per_second,
         capacity.net_out_bytes_per_second,
     )
-
-
-def _or_nan(wait: float | None) -> float:
-    return math.nan if wait is None else wait
