@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ _SLICE_SECONDS = 300
 _reports = schema.reports
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Exported:
     """What an export wrote."""
 
-    hosts: int = 0
-    tenants: int = 0
-    reports: int = 0
-    left_out: int = 0
+    hosts: int
+    tenants: int
+    reports: int
+    left_out: int
     """Reports that ended within the same second as others of their host: a trace's times are
     whole seconds, and it has one row for a time, host and tenant."""
 
@@ -51,10 +51,7 @@ async def export_history(
     Times are seconds since the epoch; a report's is rounded up. Of weights and capacities that
     changed in that time, the trace has the last. TraceError where there is nothing to export.
     """
-    done = Exported()
-    capacities: dict[str, HostCapacity] = {}
-    weights: dict[tuple[str, str], float] = {}
-    last_time: dict[str, int] = {}
+    history = _History()
     hosts = await _hosts(database)
     writer = SampleWriter(out, "samples", form)
     try:
@@ -62,30 +59,46 @@ async def export_history(
             until = min(at + _SLICE_SECONDS, end)
             rows: list[tuple[Any, ...]] = []
             async for report in _stored(database, hosts, at, until):
-                ended = math.ceil(report.started_at + report.seconds)
-                time = max(ended, last_time.get(report.host, 0) + 1)
-                if time > ended + 1:
-                    done.left_out += 1
-                    continue
-                last_time[report.host] = time
-                capacities[report.host] = _capacity(report)
-                weights |= {(report.host, t.tenant): t.weight for t in report.tenants}
-                rows += report_rows(report, time)
-                done.reports += 1
+                rows += history.rows(report)
             if rows:
                 writer.write(dict(zip(SAMPLE_COLUMNS, zip(*rows, strict=True), strict=True)))
             progress(until)
     finally:
         writer.close()
-    if not done.reports:
+    if not history.reports:
         raise TraceError(
             f"expected reports that ended between {begin} and {end}, found none; "
             "see storage.keep_reports for how long they are kept"
         )
-    write_hosts(out / "hosts.csv", capacities)
-    write_tenants(out / "tenants.csv", weights)
-    done.hosts, done.tenants = len(capacities), len(weights)
-    return done
+    write_hosts(out / "hosts.csv", history.capacities)
+    write_tenants(out / "tenants.csv", history.weights)
+    return Exported(
+        len(history.capacities), len(history.weights), history.reports, history.left_out
+    )
+
+
+@dataclass(slots=True)
+class _History:
+    """What the reports so far said of hosts and tenants, the last of each."""
+
+    capacities: dict[str, HostCapacity] = field(default_factory=dict)
+    weights: dict[tuple[str, str], float] = field(default_factory=dict)
+    last_time: dict[str, int] = field(default_factory=dict)
+    reports: int = 0
+    left_out: int = 0
+
+    def rows(self, report: Report) -> list[tuple[Any, ...]]:
+        """A report's rows; none where its host has no whole second left for it."""
+        ended = math.ceil(report.started_at + report.seconds)
+        time = max(ended, self.last_time.get(report.host, 0) + 1)
+        if time > ended + 1:
+            self.left_out += 1
+            return []
+        self.reports += 1
+        self.last_time[report.host] = time
+        self.capacities[report.host] = _capacity(report)
+        self.weights |= {(report.host, each.tenant): each.weight for each in report.tenants}
+        return list(report_rows(report, time))
 
 
 async def _hosts(database: Database) -> list[str]:
