@@ -26,9 +26,12 @@ HALVED, NEARLY_HALVED = 0.5, 0.7
 """Of the neighbours' waiting, what the cut may leave to count as a cause, or nearly as one."""
 SHORT, NEARLY_SHORT = 1.0, 0.9
 """All demand over capacity: the host cannot meet it, or hardly can."""
-MOST_TOGETHER = 3
+MOST_TOGETHER, NEARLY_TOGETHER = 3, 8
+"""Where so many have to be cut together, they are causes; up to the second, nearly. A host with
+more who are as heavy is crowded rather than misused, and who is at fault is an open question."""
 AS_GUILTY = 0.5
-"""Of the heaviest one's excess, what another that is cut together with it has to have."""
+"""Of what the heaviest one gets over its entitlement, what another that is cut with it has to get.
+A tenant that the scheduler holds down already does not become a cause by asking for more."""
 
 NO, NEARLY, YES = 0, 1, 2
 Findings = npt.NDArray[np.int8]
@@ -69,24 +72,37 @@ def _left(load: Load, resource: Resource, before: Floats) -> tuple[Floats, Float
     cut_to = np.where(excess > 0, entitled / np.maximum(share, 1e-12), 1.0)
     within = before > 0
     waited = np.maximum(before.sum(axis=1), 1e-12)
-    order = np.argsort(-excess, axis=1, kind="stable")
+    gained = _gained(load, resource)
+    order = np.argsort(-gained, axis=1, kind="stable")
     alone, together = np.ones_like(share), np.ones_like(share)
     kept, rows = np.ones_like(share), np.arange(len(share))
-    heaviest = excess.max(axis=1)
+    heaviest = gained.max(axis=1)
     for tenant in np.flatnonzero((excess > 0).any(axis=0)):
         one = np.ones_like(share)
         one[:, tenant] = cut_to[:, tenant]
         after = (_waiting(load, resource, one) * within).sum(axis=1)
         alone[:, tenant] = after / waited
     helped = alone.min(axis=1) <= HALVED
-    for place in range(min(MOST_TOGETHER, share.shape[1])):
+    as_heavy = (gained > 0) & (gained >= AS_GUILTY * heaviest[:, np.newaxis])
+    crowded = as_heavy.sum(axis=1) > MOST_TOGETHER
+    for place in range(min(NEARLY_TOGETHER, share.shape[1])):
         kept[rows, order[:, place]] = cut_to[rows, order[:, place]]
         left = (_waiting(load, resource, kept) * within).sum(axis=1) / waited
-        cut = (kept < 1) & (excess >= AS_GUILTY * heaviest[:, np.newaxis])
-        counts = cut & ~helped[:, np.newaxis]
+        open_question = crowded | (place >= MOST_TOGETHER)
+        left = np.where(open_question, np.where(left <= HALVED, NEARLY_HALVED, 1.0), left)
+        counts = (kept < 1) & as_heavy & ~helped[:, np.newaxis]
         together = np.where(counts, np.minimum(together, left[:, np.newaxis]), together)
-        helped = helped | (left <= HALVED)
+        helped = helped | (left <= np.where(open_question, NEARLY_HALVED, HALVED))
     return alone, together
+
+
+def _gained(load: Load, resource: Resource) -> Floats:
+    """What each tenant is given over its entitlement, as a share of the host."""
+    share = _share_asked(load, resource)
+    if resource == "cpu":
+        cores = load.capacity[CPU]
+        share = max_min_shares(load.asked(CPU), load.weights, cores) / cores
+    return np.maximum(0.0, share - load.entitled_share())
 
 
 def _waiting(load: Load, resource: Resource, kept: Floats) -> Floats:
