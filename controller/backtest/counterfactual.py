@@ -113,5 +113,3 @@ def _total(load: Load, resource: Resource, share: Floats) -> Floats:
 
 def _part(load: Load, intervals: npt.NDArray[np.intp]) -> Load:
     return Load(load.demand[:, intervals], load.weights, load.capacity)
-
-

@@ -53,9 +53,7 @@ class Injector:
     def __init__(self, demand: Demand, seed: int) -> None:
         self._random = np.random.default_rng(seed)
         self._demand = replace(demand, figures=demand.figures.copy())
-        self._taken = {
-            host: np.zeros(len(demand.ends), dtype=bool) for host in demand.capacities
-        }
+        self._taken = {host: np.zeros(len(demand.ends), dtype=bool) for host in demand.capacities}
         self._extra: dict[str, npt.NDArray[np.float64]] = {}
         self._big_plans: dict[str, int] = {}
         self._episodes: list[Episode] = []
@@ -229,5 +227,3 @@ def misrecord(
         kept = [np.nan if random.random() < missing else round(figure, 1) for figure in off]
         recorded[host] = HostCapacity.of((cores, *kept))
     return recorded
-
-
