@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from controller.backtest.events import EventStore
 from controller.backtest.extent import expected_rows
-from controller.backtest.outcome import play
+from controller.backtest.outcome import Played, play
+from controller.backtest.reporting.page import write_page
 from controller.backtest.trace import Trace
 from controller.fairshare.policy import Policy
 from fairuse_cli.backtest_summary import summary
@@ -28,10 +30,15 @@ _WIDTH = 100
 
 
 def run(
-    directory: Path, files: Sequence[Path], console: Console, *, as_json: bool, report: Path | None
+    directory: Path,
+    policy_files: Sequence[Path],
+    console: Console,
+    *,
+    as_json: bool,
+    report: Path | None,
 ) -> None:
     """Play the trace and tell; raises TraceError and SettingsError."""
-    policies = _labelled(files)
+    policies = _labelled(policy_files)
     trace = Trace.open(directory)
     if report is not None:
         _make_directory(report)
@@ -40,20 +47,22 @@ def run(
         play(trace, policies, bar.advance) as played,
     ):
         bar.finish()
+        if report is not None:
+            _write_report(played, report)
         if as_json:
             _print_events(played.outcomes[0].events)
         else:
             console.width = min(console.width, _WIDTH)
-            console.print(summary(played, files, plain=is_plain(console)))
+            console.print(summary(played, policy_files, plain=is_plain(console)))
 
 
-def _labelled(files: Sequence[Path]) -> list[tuple[str, Policy]]:
+def _labelled(policy_files: Sequence[Path]) -> list[tuple[str, Policy]]:
     """The policies with their names, or with their files' where two have one name."""
-    policies = [load_settings(file, Policy) for file in files]
+    policies = [load_settings(file, Policy) for file in policy_files]
     named = len({policy.name for policy in policies}) == len(policies)
     return [
         (policy.name if named else str(file), policy)
-        for file, policy in zip(files, policies, strict=True)
+        for file, policy in zip(policy_files, policies, strict=True)
     ]
 
 
@@ -65,6 +74,15 @@ def _make_directory(report: Path) -> None:
         raise CommandFailed(
             USAGE, f"--report: expected a folder that can be made, found {report}: {error.strerror}"
         ) from error
+
+
+def _write_report(played: Played, report: Path) -> None:
+    style = files("controller.web").joinpath("static", "fairuse.css").read_text(encoding="utf-8")
+    try:
+        page = write_page(played, report, style=style)
+    except OSError as error:
+        raise CommandFailed(USAGE, f"--report: {report} cannot be written: {error}") from error
+    print(f"fairuse: wrote {page}", file=sys.stderr)
 
 
 def _print_events(events: EventStore) -> None:

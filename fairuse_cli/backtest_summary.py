@@ -20,6 +20,8 @@ _MOST_TENANTS = 10
 _MOST_DAYS = 31
 _MOST_NAMES = 12
 _BAR_WIDTH = 24
+_LABEL_WIDTH = 10
+_NAME_WIDTH = 24
 _DAY_SECONDS = 86_400
 _NOTHING = Tally(0, 0, 0, 0.0)
 _Row = tuple[str, Sequence[Tally]]
@@ -50,7 +52,7 @@ def _about(played: Played, files: Sequence[Path]) -> Table:
     when = f"{_moment(extent.began_at)} to {_moment(extent.ended_at)} UTC"
     grid.add_row(
         "trace",
-        f"{counted(played.hosts, 'host')}, {counted(played.tenants, 'customer')}, "
+        f"{played.name}: {counted(played.hosts, 'host')}, {counted(played.tenants, 'customer')}, "
         f"{counted(extent.tenant_intervals, 'tenant-interval')}",
     )
     grid.add_row("", when if extent.tenant_intervals else "no samples")
@@ -68,14 +70,16 @@ def _counts(played: Played, *, plain: bool) -> Table:
     """One table, so that all columns stand under each other."""
     outcomes = played.outcomes
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    table.add_column("", overflow="fold", min_width=12)
+    table.add_column("", overflow="fold", max_width=_NAME_WIDTH)
     for heading in ("cases", "notices", "limits", "limited"):
         for outcome in outcomes:
-            label = f"\n{outcome.label}" if len(outcomes) > 1 else ""
-            table.add_column(f"{heading}{label}", justify="right", overflow="fold")
-    table.add_column("", width=_BAR_WIDTH, no_wrap=True)
+            label = f"\n{outcome.label[:_LABEL_WIDTH]}" if len(outcomes) > 1 else ""
+            table.add_column(f"{heading}{label}", justify="right", no_wrap=True)
+    bar_width = _BAR_WIDTH if len(outcomes) == 1 else 0
+    if bar_width:
+        table.add_column("", width=bar_width, no_wrap=True)
     table.add_row(
-        Text("in all", "bold"), *_figures([outcome.events.total() for outcome in outcomes]), ""
+        Text("in all", "bold"), *_figures([outcome.events.total() for outcome in outcomes])
     )
     for title, rows, more in (
         ("by resource", _by_resource(outcomes), ""),
@@ -87,8 +91,8 @@ def _counts(played: Played, *, plain: bool) -> Table:
         most = max((tally.cases for _, tallies in rows for tally in tallies), default=0)
         for name, tallies in rows:
             share = max(tally.cases for tally in tallies) / most if most else 0.0
-            bar = Text(figures.bar(share, _BAR_WIDTH, plain=plain), "cyan")
-            table.add_row(Text(f"  {name}"), *_figures(tallies), bar)
+            bar = [Text(figures.bar(share, bar_width, plain=plain), "cyan")] if bar_width else []
+            table.add_row(Text(f"  {name}"), *_figures(tallies), *bar)
         if more:
             table.add_row(Text(f"  {more}", "dim"))
     return table
@@ -122,7 +126,7 @@ def _by_tenant(outcomes: Sequence[Outcome]) -> tuple[list[_Row], str]:
     more = len(order) - _MOST_TENANTS
     return (
         _joined(counts, order[:_MOST_TENANTS]),
-        f"and {counted(more, 'other customer')} with a case" if more > 0 else "",
+        f"and {counted(more, 'other')}" if more > 0 else "",
     )
 
 
@@ -137,7 +141,7 @@ def _by_day(outcomes: Sequence[Outcome]) -> tuple[list[_Row], str]:
     more = len(days) - _MOST_DAYS
     return (
         _joined(named, shown),
-        f"and {counted(more, 'day')} before, which --report shows" if more > 0 else "",
+        f"and {counted(more, 'day')} before" if more > 0 else "",
     )
 
 

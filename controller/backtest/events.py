@@ -138,7 +138,16 @@ class EventStore:
             (most,),
         )
         return [
-            PastCase(Tally(*row[:4]), *row[4:7], _unpack(zlib.decompress(row[7])), *row[8:])
+            PastCase(
+                tally=Tally(*row[:4]),
+                opened_at=row[4],
+                closed_at=row[5],
+                closing=row[6],
+                evidence=_unpack(zlib.decompress(row[7])),
+                host=row[8],
+                tenant=row[9],
+                resource=row[10],
+            )
             for row in rows
         ]
 

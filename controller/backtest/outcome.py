@@ -35,6 +35,8 @@ class Outcome:
 class Played:
     """What a trace holds, and the outcome of each policy."""
 
+    name: str
+    """Of the trace: its folder's."""
     hosts: int
     tenants: int
     extent: Extent
@@ -62,6 +64,7 @@ def play(
             extent.add(batch)
             on_rows(len(batch.tenant))
         yield Played(
+            name=trace.samples.resolve().parent.name,
             hosts=len(trace.hosts),
             tenants=len(trace.tenant_names),
             extent=extent,
