@@ -81,9 +81,9 @@ def read_demand(directory: Path) -> Demand:
     parts, lengths = [], set()
     for batch in trace.intervals():
         interval = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
-        column = column_of[batch.host[interval], batch.tenant]
+        columns = column_of[batch.host[interval], batch.tenant]
         figures = [getattr(batch.used, name).astype(np.float32) for name in USE_COLUMNS]
-        parts.append((batch.time[interval], column, np.stack(figures)))
+        parts.append((batch.time[interval], columns, np.stack(figures)))
         lengths.update(np.unique(batch.row_seconds).tolist())
     if len(lengths) != 1 or not all(length.is_integer() for length in lengths):
         raise TraceError(

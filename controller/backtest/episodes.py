@@ -117,7 +117,7 @@ def _big_plan(scene: Scene) -> Sequence[Part]:
     tenant = scene.big_plan
     if tenant is None:
         raise ValueError("expected a host with a big plan")
-    scene.silence(resource, np.arange(scene.load.demand.shape[2]))
+    scene.silence(resource)
     scene.put_to_work(resource, (tenant,), 1.0, 1.6)
     scene.ask(tenant, resource, scene.steady(scene.random.uniform(0.53, 0.62)), SEQUENTIAL_BYTES)
     return [(tenant, resource)]
@@ -125,17 +125,16 @@ def _big_plan(scene: Scene) -> Sequence[Part]:
 
 def _everybody_busy(scene: Scene) -> Sequence[Part]:
     resource = _ALL[scene.random.integers(len(_ALL))]
-    everyone = range(scene.load.demand.shape[2])
-    scene.silence(resource, np.array(everyone))
+    scene.silence(resource)
     scene.put_to_work(resource, (), 1.0, 1.4)
-    return [(tenant, resource) for tenant in everyone]
+    return [(tenant, resource) for tenant in scene.present]
 
 
 def _small_hog_busy_host(scene: Scene) -> Sequence[Part]:
     """3 to 8 times its share, which is 10 to 30 % of a host that the others keep busy."""
     resource = _ALL[scene.random.integers(len(_ALL))]
     (tenant,) = scene.pick()
-    scene.silence(resource, np.arange(scene.load.demand.shape[2]))
+    scene.silence(resource)
     scene.put_to_work(resource, (tenant,), 0.75, 0.98)
     ratio = scene.random.uniform(3.5, 8.0)
     wanted = min(ratio * scene.entitled()[tenant], 0.34)

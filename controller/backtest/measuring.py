@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.backtest.checks import Codes
 from controller.backtest.intervals import Figures, IntervalBatch
 from controller.backtest.layout import USE_COLUMNS
 from controller.backtest.trace import Trace
@@ -25,6 +26,8 @@ class Measurer:
         self._tenants = np.array(trace.tenant_names, dtype=object)
         capacities = [trace.hosts[host].figures() for host in self.hosts]
         self._known = np.array(capacities, np.float64).reshape(len(self.hosts), len(USE_COLUMNS)).T
+        self._peaks = np.zeros_like(self._known)
+        """By amount and host: the most that has been delivered so far."""
         self._name_cache: dict[bytes, tuple[str, ...]] = {}
 
     def measure(self, batch: IntervalBatch) -> tuple[Measured, list[str]]:
@@ -53,11 +56,23 @@ class Measurer:
             used,
             waiting,
             delivered=delivered,
+            peaks=self._raise_peaks(delivered, batch.host[kept]),
             known=known,
             host_waiting=host_waiting,
             disk_busy=np.full(len(kept), np.nan),
         )
         return measured, [self.hosts[code] for code in batch.host[kept].tolist()]
+
+    def _raise_peaks(self, delivered: Floats, hosts: Codes) -> Floats:
+        """The most that each interval's host had delivered by then."""
+        peaks = np.empty_like(delivered)
+        for host in np.unique(hosts):
+            there = np.flatnonzero(hosts == host)
+            before = self._peaks[:, host, None]
+            running = np.maximum.accumulate(np.hstack([before, delivered[:, there]]), axis=1)
+            peaks[:, there] = running[:, 1:]
+            self._peaks[:, host] = running[:, -1]
+        return peaks
 
     def _names(self, batch: IntervalBatch, kept: Integers) -> tuple[tuple[str, ...], ...]:
         """Of each interval's tenants. A host mostly has the same ones as before."""

@@ -68,12 +68,11 @@ def host_view(report: Report, measured: Measured) -> HostView:
 
 def _resource_view(measured: Measured, resource: Resource) -> ResourceView:
     row = ROW[resource]
-    known = bool(measured.capacity_known[row, 0])
     capacity, utilisation = measured.capacity[row, 0], measured.utilisation[row, 0]
     return ResourceView(
         resource=resource,
-        capacity=float(capacity) if known else None,
-        used=float(utilisation * capacity if known else measured.used[row].sum()),
+        capacity=float(capacity) if measured.capacity_known[row, 0] else None,
+        used=float(measured.delivered[row, 0]),
         utilisation=0.0 if math.isnan(utilisation) else float(utilisation),
         waiting=_or_none(measured.host_waiting[row, 0]),
     )

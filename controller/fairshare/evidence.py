@@ -36,7 +36,7 @@ class Sample(Message):
     used: float
     fair_share: float
     capacity: float
-    """What the host can deliver; where that is not known, what it did deliver."""
+    """What the host can deliver; where that is not known, the most that it was seen to deliver."""
     host_waiting: float | None
     """Share of the interval in which the host's own pressure showed waiting."""
     utilisation: float | None
@@ -47,6 +47,8 @@ class Sample(Message):
     """Mean share of the interval that the harmed neighbours waited, 0 if none was harmed."""
     cause_share: float
     """This tenant's part of all use over fair share on the host."""
+    near_peak: float = 1.0
+    """What the host delivered, as a share of the most that it had been seen to deliver."""
     causes: int = 1
     """How many tenants were as much a cause as the policy asks for."""
     capacity_known: bool = True

@@ -54,6 +54,7 @@ class Interval:
     capacity_known: NDArray[np.bool_]
     host_waiting: Floats
     utilisation: Floats
+    near_peak: Floats
     disk_bytes_per_second: float
     disk_operations_per_second: float
     """What a disk share of 1 stands for; NaN where only the other one is known."""
@@ -96,6 +97,7 @@ class Interval:
             capacity=float(self.capacities[row]),
             host_waiting=_or_none(self.host_waiting[row]),
             utilisation=_or_none(self.utilisation[row]),
+            near_peak=float(self.near_peak[row]),
             neighbours=len(self.tenants) - 1,
             neighbours_harmed=harmed,
             neighbours_waiting=waiting / harmed if harmed else 0.0,
@@ -121,7 +123,10 @@ def judge(
     counting: list[set[tuple[Resource, str]]] = [set() for _ in measured.spans.seconds]
     if len(measured.weights):
         contended = (measured.capacity > 0) & is_contended(
-            measured.host_waiting, measured.utilisation, contention_levels(rule)
+            measured.host_waiting,
+            measured.utilisation,
+            measured.near_peak,
+            contention_levels(rule),
         )
         for row in np.flatnonzero(contended.any(axis=1)).tolist():
             chosen = np.flatnonzero(contended[row])
@@ -161,6 +166,7 @@ class _Contended:
         self.waiting = measured.waiting[row, self.rows]
         self.host_waiting = measured.host_waiting[row, chosen][within]
         self.utilisation = measured.utilisation[row, chosen][within]
+        self.near_peak = measured.near_peak[row, chosen][within]
         self.neighbours = (counts - 1)[within]
 
     def judge(
@@ -186,6 +192,7 @@ class _Contended:
             capacity=self.capacity,
             host_waiting=self.host_waiting,
             utilisation=self.utilisation,
+            near_peak=self.near_peak,
             neighbours=self.neighbours,
             neighbours_harmed=harmed_counts[self.within] - harmed,
             cause_share=cause_share,
@@ -240,6 +247,7 @@ def _intervals(
             capacity_known=measured.capacity_known[:, index],
             host_waiting=measured.host_waiting[:, index],
             utilisation=measured.utilisation[:, index],
+            near_peak=measured.near_peak[:, index],
             disk_bytes_per_second=float(measured.disk_bytes_per_second[index]),
             disk_operations_per_second=float(measured.disk_operations_per_second[index]),
             entitlements=None if entitlements is None else entitlements.of_rows(begin, end),

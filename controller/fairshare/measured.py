@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairuse_protocol.messages import RESOURCES, Resource
-from fairuse_protocol.reports import Capacity, DiskUsage, HostUsage, Report, UplinkActivity
+from fairuse_protocol.reports import Capacity, DiskUsage, Report, UplinkActivity
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -57,7 +57,7 @@ class Measured:
     """Intervals, measured. First axis of two: RESOURCES; figures in each resource's own unit.
 
     `used` and `waiting` are (4, n), the others (4, m). What was not measured or is not known is
-    NaN; a `capacity` that is not known is what was delivered, and `capacity_known` says so.
+    NaN; a `capacity` that is not known is the most that was delivered until then.
     """
 
     spans: Spans
@@ -67,7 +67,10 @@ class Measured:
     capacity: Floats
     capacity_known: NDArray[np.bool_]
     host_waiting: Floats
+    delivered: Floats
     utilisation: Floats
+    near_peak: Floats
+    """What was delivered, as a share of the most that the host was seen to deliver until then."""
     disk_bytes_per_second: Floats
     disk_operations_per_second: Floats
     """(m): what a disk share of 1 stands for; NaN where only the other one is known."""
@@ -91,8 +94,10 @@ _figures_of = attrgetter(
 )
 
 
-def measure(report: Report) -> Measured:
+def measure(report: Report, peaks: Floats | None = None) -> Measured:
     """Rates and shares of time out of a report's amounts: a table of one interval.
+
+    `peaks` is what `delivered_rates` of this host has been at the most, until now.
 
     Runs for every report that comes in, so figures are gathered by the column.
     """
@@ -123,7 +128,8 @@ def measure(report: Report) -> Measured:
         np.array(weights, np.float64),
         used / seconds,
         waiting,
-        delivered=_delivered(host) / seconds,
+        delivered=(delivered := delivered_rates(report)),
+        peaks=delivered if peaks is None else peaks,
         known=_known(host.capacity),
         host_waiting=np.array([*(host_waiting / seconds), *queueing])[:, None],
         disk_busy=np.array([_busiest(report)]),
@@ -137,18 +143,22 @@ def assemble(
     waiting: Floats,
     *,
     delivered: Floats,
+    peaks: Floats,
     known: Floats,
     host_waiting: Floats,
     disk_busy: Floats,
 ) -> Measured:
-    """A table out of rates, in the order of AMOUNTS: `used` by row, `delivered` in all and `known`
-    capacities by interval; `waiting` in the order of RESOURCES.
+    """A table out of rates, in the order of AMOUNTS: `used` by row; `delivered` in all, the most
+    that was delivered before (`peaks`) and `known` capacities by interval; `waiting` in the order
+    of RESOURCES.
 
-    A host that delivers more than it is said to can do that much. Of a capacity that is not known
-    (NaN), what was delivered takes the place: under contention the two are near each other.
+    A host that delivers more than it is said to can do that much. The place of a capacity that is
+    not known (NaN) is taken by the most that was delivered: under contention the two are near.
     """
-    disk_known = ~np.isnan(known[_DISK]).all(axis=0)
-    whole = np.where(disk_known, known[_DISK], delivered[_DISK])
+    peaks = np.maximum(peaks, delivered)
+    unknown = np.isnan(known)
+    disk_known = ~unknown[_DISK].all(axis=0)
+    whole = np.where(unknown[_DISK], peaks[_DISK], known[_DISK])
     whole[whole <= 0] = np.nan
     disk_delivered = _larger_share(delivered[_DISK], whole)
     beyond = np.maximum(1.0, disk_delivered)
@@ -158,10 +168,14 @@ def assemble(
     recorded[1], in_use[1] = np.where(disk_known, 1.0, np.nan), disk_delivered / beyond
     recorded[2:], in_use[2:] = known[_NET], delivered[_NET]
     capacity = np.fmax(recorded, in_use)
+    capacity[0] = np.where(unknown[_CPU], peaks[_CPU], capacity[0])
     capacity[1] = 1.0
+    capacity[2:] = np.where(unknown[_NET], peaks[_NET], capacity[2:])
     capacity_known = ~np.isnan(recorded)
     utilisation = np.where(capacity_known, in_use / np.maximum(capacity, _LEAST), np.nan)
-    utilisation[1] = np.where(disk_known, utilisation[1], disk_busy)
+    # Full of bytes or full of operations: with one of the two unknown, nobody can tell.
+    utilisation[1] = np.where(unknown[_DISK].any(axis=0), disk_busy, utilisation[1])
+    to_peak = delivered / np.maximum(peaks, _LEAST)
     used_of = np.empty((len(RESOURCES), len(weights)))
     used_of[0], used_of[2:] = used[_CPU], used[_NET]
     used_of[1] = _larger_share(used[_DISK], whole[:, spans.interval_of_row])
@@ -173,9 +187,11 @@ def assemble(
         capacity=capacity,
         capacity_known=capacity_known,
         host_waiting=np.minimum(np.maximum(host_waiting, 0.0), 1.0),
+        delivered=in_use,
         utilisation=utilisation,
-        disk_bytes_per_second=whole[0],
-        disk_operations_per_second=whole[1],
+        near_peak=np.array([to_peak[0], to_peak[_DISK].max(axis=0), *to_peak[_NET]]),
+        disk_bytes_per_second=np.where(unknown[1] & disk_known, np.nan, whole[0]),
+        disk_operations_per_second=np.where(unknown[2] & disk_known, np.nan, whole[1]),
     )
 
 
@@ -200,9 +216,10 @@ def _disk_amounts(disks: tuple[tuple[DiskUsage, ...], ...]) -> tuple[list[int], 
     return all_bytes, all_operations
 
 
-def _delivered(host: HostUsage) -> Floats:
-    """What the whole host did, as amounts: (5, 1)."""
-    return np.array(
+def delivered_rates(report: Report) -> Floats:
+    """What the whole host did, in the order of AMOUNTS: (5, 1)."""
+    host = report.usage
+    amounts = np.array(
         [
             [host.cpu_busy_seconds],
             [sum([disk.read_bytes + disk.written_bytes for disk in host.disks])],
@@ -212,6 +229,8 @@ def _delivered(host: HostUsage) -> Floats:
         ],
         np.float64,
     )
+    rates: Floats = amounts / report.seconds
+    return rates
 
 
 def _known(capacity: Capacity) -> Floats:

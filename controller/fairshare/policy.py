@@ -29,8 +29,9 @@ class Thresholds(Settings):
 
     contended_waiting: float = 0.10
     contended_utilisation: float = 0.90
-    busy_floor: float = 0.60
-    """Of a capacity that is known: under this, waiting has another cause than want of it."""
+    busy_floor: float = 0.75
+    """Of a capacity that is known: under this, waiting has another cause than want of it. Disks
+    and uplinks are often recorded a quarter too large, and are full at 0.8 then."""
     harmed_waiting: float = 0.10
 
     def __post_init__(self) -> None:
@@ -60,7 +61,7 @@ class Rule(Settings):
     """Of the measured time in the window that has to count."""
     measured_share: float = 0.5
     """Of the window that has to have been measured at all."""
-    cpu: Thresholds = Thresholds()
+    cpu: Thresholds = Thresholds(busy_floor=0.85)
     disk: Thresholds = Thresholds()
     net_in: Thresholds = Thresholds(harmed_waiting=0.02, contended_waiting=0.02)
     net_out: Thresholds = Thresholds(harmed_waiting=0.02, contended_waiting=0.02)

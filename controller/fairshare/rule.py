@@ -21,6 +21,8 @@ from fairuse_protocol.messages import RESOURCES, Resource
 
 CLOCK_SKEW_SECONDS = 300.0
 """What a host's clock may run ahead of the controller's; later intervals are not of this window."""
+AT_PEAK = 0.95
+"""Of the most that a host was seen to deliver: a saturated resource stays within a few percent."""
 DISPROPORTIONATE = OUTCOMES.index("disproportionate")
 
 _Floats = NDArray[np.float64]
@@ -43,6 +45,7 @@ class Columns(NamedTuple):
     capacity: _Floats
     host_waiting: _Floats
     utilisation: _Floats
+    near_peak: _Floats
     neighbours: NDArray[np.number]
     neighbours_harmed: NDArray[np.number]
     cause_share: _Floats
@@ -51,14 +54,15 @@ class Columns(NamedTuple):
 
 
 def is_contended(
-    host_waiting: _Floats, utilisation: _Floats, levels: ContentionLevels
+    host_waiting: _Floats, utilisation: _Floats, near_peak: _Floats, levels: ContentionLevels
 ) -> _Booleans:
-    """Whether the host as a whole is short of a resource, by its pressure or its use.
+    """Whether the host as a whole is short of a resource, by its use or by its pressure.
 
-    Pressure on a host that is known to have room has another cause: a quota of the waiting
-    tenant's own, a processor that it is pinned to, storage that is somewhere else.
+    Pressure counts where the host delivers about as much as it ever did. A host that is known to
+    have room, or that has done more before, is not short: its pressure has another cause, such as
+    a quota of the waiting tenant's own, a pinned processor, or storage that is somewhere else.
     """
-    has_room = utilisation < levels.busy_floor
+    has_room = (utilisation < levels.busy_floor) | (near_peak < AT_PEAK)
     return ((host_waiting >= levels.waiting) & ~has_room) | (utilisation >= levels.utilisation)
 
 
@@ -103,7 +107,9 @@ def findings(columns: Columns, rule: Rule, thresholds: Thresholds) -> NDArray[np
             harm = harm | (columns.neighbours > 0)
     named: list[tuple[_Booleans, Outcome]] = [
         (
-            ~is_contended(columns.host_waiting, columns.utilisation, _levels(thresholds)),
+            ~is_contended(
+                columns.host_waiting, columns.utilisation, columns.near_peak, _levels(thresholds)
+            ),
             "not-contended",
         ),
         (~beyond_share, "within-share"),
@@ -174,6 +180,7 @@ def _columns(samples: Sequence[Sample]) -> Columns:
         capacity=np.array([s.capacity for s in samples]),
         host_waiting=np.array([nan if s.host_waiting is None else s.host_waiting for s in samples]),
         utilisation=np.array([nan if s.utilisation is None else s.utilisation for s in samples]),
+        near_peak=np.array([s.near_peak for s in samples]),
         neighbours=np.array([s.neighbours for s in samples]),
         neighbours_harmed=np.array([s.neighbours_harmed for s in samples]),
         cause_share=np.array([s.cause_share for s in samples]),

@@ -109,6 +109,7 @@ def disk_report(
     *,
     waiting: float,
     capacity_known: bool,
+    operations_per_second: float | None = None,
     seconds: float = 10.0,
 ) -> Report:
     """A report of disk reads, 64 kB each, on one disk of known or unknown capacity."""
@@ -123,6 +124,7 @@ def disk_report(
             capacity=Capacity(
                 cpu_cores=CORES,
                 disk_bytes_per_second=DISK_BYTES_PER_SECOND if capacity_known else None,
+                disk_operations_per_second=operations_per_second,
             ),
             cpu_busy_seconds=0,
             io_waiting_seconds=waiting * seconds,

@@ -98,7 +98,7 @@ def test_of_two_equally_heavy_tenants_neither_hides_behind_the_other() -> None:
 
 
 def test_a_small_share_of_the_host_is_nobodys_problem_whatever_its_ratio() -> None:
-    many = {f"t{i}": 0.12 for i in range(40)}
+    many = {f"t{i}": 0.16 for i in range(40)}
     verdict = verdict_on("hog", steady(used={"hog": 0.75, **many}))
     assert verdict.ratio > 3
     assert verdict.outcome == "within-share"
@@ -176,7 +176,13 @@ def test_disks_are_judged_with_and_without_known_capacity(capacity_known: bool) 
     rule = Rule(window=Duration(100))
     read = {"hog": 180e6, "a": 5e6, "b": 5e6}
     reports = [
-        disk_report(10.0 * (i + 1), read, waiting=0.5, capacity_known=capacity_known)
+        disk_report(
+            10.0 * (i + 1),
+            read,
+            waiting=0.5,
+            capacity_known=capacity_known,
+            operations_per_second=10_000 if capacity_known else None,
+        )
         for i in range(10)
     ]
     verdict = window_of(reports, rule).verdict("disk", "hog", now=100.0)
