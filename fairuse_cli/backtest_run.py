@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -109,9 +110,15 @@ class _Bar:
 
     def finish(self) -> None:
         """All are read, however many were expected."""
-        done = self._progress.tasks[0].completed
-        self._progress.update(self._rows, total=done)
-        self._progress.stop()
+        self._progress.update(self._rows, total=self._progress.tasks[0].completed)
+        self.stop()
+
+    def stop(self) -> None:
+        """No more will be read; of a bar that never showed itself, nothing is left behind."""
+        if self._shown:
+            self._shown = False
+            self._shown_from = math.inf
+            self._progress.stop()
 
 
 @contextmanager
@@ -124,7 +131,8 @@ def _progress(total: int) -> Iterator[_Bar]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+    bar = _Bar(progress, total)
     try:
-        yield _Bar(progress, total)
+        yield bar
     finally:
-        progress.stop()
+        bar.stop()

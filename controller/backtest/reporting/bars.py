@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.backtest.wording import counted
+
 WIDTH, HEIGHT = 560, 240
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 556.0, 14.0, 204.0
 _GAP = 0.25
@@ -66,7 +68,7 @@ def lay_out(
     """Bars of one series, or of several beside each other.
 
     `labels` stand under the places where there is room; `names` say each place in full; `unit`
-    is what is counted ("cases"). Every series has a value for every label.
+    is what is counted ("case"). Every series has a value for every label.
     """
     highest = max((value for one in series for value in one.values), default=0.0)
     step = _step(highest)
@@ -104,25 +106,19 @@ def _bars(
                     y=round(BOTTOM - height, 2),
                     width=round(width, 2),
                     height=round(height, 2),
-                    title=f"{whose}{name}: {_figure(value)} {unit}",
+                    title=f"{whose}{name}: {counted(round(value), unit)}",
                 )
             )
     return [bar for bar in bars if bar.height > 0]
 
 
 def _description(one: Series, names: Sequence[str], unit: str) -> str:
-    total = sum(one.values)
+    total = round(sum(one.values))
     if not total:
         return f"{one.label}: none."
     most = max(range(len(names)), key=lambda n: one.values[n])
-    return (
-        f"{one.label}: {_figure(total)} {unit} in all, most of them ({_figure(one.values[most])}) "
-        f"on {names[most]}."
-    )
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}"
+    there = f"{round(one.values[most]):,} of them on {names[most]}"
+    return f"{one.label}: {counted(total, unit)} in all, {there}."
 
 
 def _step(highest: float) -> int:

@@ -130,8 +130,8 @@ def _charts(played: Played) -> list[BarChart]:
         return bars.lay_out(f"{title} by {periods.name}", unit, labels, names, series)
 
     return [
-        chart("Cases", "cases", "cases"),
-        chart("Minutes limited", "minutes", "limited_minutes"),
+        chart("Cases", "case", "cases"),
+        chart("Minutes limited", "minute", "limited_minutes"),
     ]
 
 
