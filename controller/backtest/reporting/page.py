@@ -23,7 +23,7 @@ from fairuse_protocol.messages import RESOURCES
 
 _MOST_PICTURES = 6
 _MOST_CASES = 200
-_MOST_TENANTS = 12
+_MOST_TENANTS = 8
 _MOST_NAMES = 60
 _NOTHING = Tally(0, 0, 0, 0.0)
 
@@ -70,7 +70,7 @@ class _ToldCase:
 
 def _values(played: Played) -> dict[str, object]:
     outcomes, extent = played.outcomes, played.extent
-    when = None
+    by_tenant, when = _by_tenant(outcomes), None
     if extent.began_at is not None and extent.ended_at is not None:
         when = span(extent.began_at, extent.ended_at)
     return {
@@ -87,8 +87,8 @@ def _values(played: Played) -> dict[str, object]:
             for name in ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")
         },
         "by_resource": _by_resource(outcomes),
-        "by_tenant": _by_tenant(outcomes),
-        "most_tenants": _MOST_TENANTS,
+        "by_tenant": by_tenant[:_MOST_TENANTS],
+        "more_tenants": len(by_tenant) > _MOST_TENANTS,
         "differences": _differences(*outcomes) if len(outcomes) > 1 else None,
         "cases": [_told(outcome, number) for number, outcome in enumerate(outcomes)],
         "any_case": any(outcome.events.total().cases for outcome in outcomes),
@@ -149,7 +149,7 @@ def _by_tenant(outcomes: Sequence[Outcome]) -> list[_Row]:
     tenants = {tenant for count in counts for tenant in count}
     rows = [(tenant, [count.get(tenant, _NOTHING) for count in counts]) for tenant in tenants]
     rows.sort(key=lambda row: (-max(tally.cases for tally in row[1]), row[0]))
-    return _rows(rows[:_MOST_TENANTS])
+    return _rows(rows)
 
 
 def _rows(rows: Sequence[tuple[str, Sequence[Tally]]]) -> list[_Row]:
