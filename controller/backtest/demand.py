@@ -6,6 +6,7 @@ minute is 107 MB. Reading and replaying a trace needs none of this.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +125,10 @@ def write_trace(
     are done, for whoever shows progress.
     """
     write_hosts(_made(directory) / "truth.csv", demand.capacities)
-    asked = SampleWriter(directory, "demand", form)
-    with TraceWriter(directory, recorded, demand.weights_by_name(), form) as writer:
+    with (
+        TraceWriter(directory, recorded, demand.weights_by_name(), form) as writer,
+        contextlib.closing(SampleWriter(directory, "demand", form)) as asked,
+    ):
         for when in demand.chunks():
             delivered = [
                 _delivered_rows(demand, host, when, extra_waits) for host in demand.capacities
@@ -133,7 +136,6 @@ def write_trace(
             writer.write(_joined(delivered))
             asked.write(_joined([_demand_rows(demand, host, when) for host in demand.capacities]))
             yield when.stop
-    asked.close()
 
 
 def _made(directory: Path) -> Path:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from controller.backtest.layout import SAMPLE_COLUMNS, HostCapacity, TraceError
 from controller.backtest.registry import write_hosts, write_tenants
 from controller.backtest.writer import Form, SampleWriter
-from controller.fairshare.interval import Measured, measure
+from controller.fairshare.measured import ROW, delivered_rates, measure
 from controller.storage import schema
 from controller.storage.database import Database
-from fairuse_protocol.reports import Report, decode_report
+from fairuse_protocol.reports import Report, TenantUsage, decode_report
 
 _SLICE_SECONDS = 300
 """Read at a time, of all hosts: what has to be in memory to write rows in order of time."""
@@ -24,14 +25,14 @@ _SLICE_SECONDS = 300
 _reports = schema.reports
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Exported:
     """What an export wrote."""
 
-    hosts: int = 0
-    tenants: int = 0
-    reports: int = 0
-    left_out: int = 0
+    hosts: int
+    tenants: int
+    reports: int
+    left_out: int
     """Reports that ended within the same second as others of their host: a trace's times are
     whole seconds, and it has one row for a time, host and tenant."""
 
@@ -50,10 +51,7 @@ async def export_history(
     Times are seconds since the epoch; a report's is rounded up. Of weights and capacities that
     changed in that time, the trace has the last. TraceError where there is nothing to export.
     """
-    done = Exported()
-    capacities: dict[str, HostCapacity] = {}
-    weights: dict[tuple[str, str], float] = {}
-    last_time: dict[str, int] = {}
+    history = _History()
     hosts = await _hosts(database)
     writer = SampleWriter(out, "samples", form)
     try:
@@ -61,30 +59,46 @@ async def export_history(
             until = min(at + _SLICE_SECONDS, end)
             rows: list[tuple[Any, ...]] = []
             async for report in _stored(database, hosts, at, until):
-                ended = math.ceil(report.started_at + report.seconds)
-                time = max(ended, last_time.get(report.host, 0) + 1)
-                if time > ended + 1:
-                    done.left_out += 1
-                    continue
-                last_time[report.host] = time
-                capacities[report.host] = _capacity(report)
-                weights |= {(report.host, t.tenant): t.weight for t in report.tenants}
-                rows += report_rows(report, time)
-                done.reports += 1
+                rows += history.rows(report)
             if rows:
                 writer.write(dict(zip(SAMPLE_COLUMNS, zip(*rows, strict=True), strict=True)))
             progress(until)
     finally:
         writer.close()
-    if not done.reports:
+    if not history.reports:
         raise TraceError(
             f"expected reports that ended between {begin} and {end}, found none; "
             "see storage.keep_reports for how long they are kept"
         )
-    write_hosts(out / "hosts.csv", capacities)
-    write_tenants(out / "tenants.csv", weights)
-    done.hosts, done.tenants = len(capacities), len(weights)
-    return done
+    write_hosts(out / "hosts.csv", history.capacities)
+    write_tenants(out / "tenants.csv", history.weights)
+    return Exported(
+        len(history.capacities), len(history.weights), history.reports, history.left_out
+    )
+
+
+@dataclass(slots=True)
+class _History:
+    """What the reports so far said of hosts and tenants, the last of each."""
+
+    capacities: dict[str, HostCapacity] = field(default_factory=dict)
+    weights: dict[tuple[str, str], float] = field(default_factory=dict)
+    last_time: dict[str, int] = field(default_factory=dict)
+    reports: int = 0
+    left_out: int = 0
+
+    def rows(self, report: Report) -> list[tuple[Any, ...]]:
+        """A report's rows; none where its host has no whole second left for it."""
+        ended = math.ceil(report.started_at + report.seconds)
+        time = max(ended, self.last_time.get(report.host, 0) + 1)
+        if time > ended + 1:
+            self.left_out += 1
+            return []
+        self.reports += 1
+        self.last_time[report.host] = time
+        self.capacities[report.host] = _capacity(report)
+        self.weights |= {(report.host, each.tenant): each.weight for each in report.tenants}
+        return list(report_rows(report, time))
 
 
 async def _hosts(database: Database) -> list[str]:
@@ -117,41 +131,25 @@ def report_rows(report: Report, time: int) -> Iterator[tuple[Any, ...]]:
     worse direction stands for everybody's network.
     """
     measured, seconds = measure(report), report.seconds
-    uses = list(_tenant_uses(report, measured))
-    totals = [sum(use[column] for use in uses) for column in range(5)]
-    own = [
-        max(0.0, all_of - theirs) for all_of, theirs in zip(_host_use(report), totals, strict=True)
-    ]
-    waits = [measured.resources[r].host_waiting for r in ("cpu", "disk")]
-    worst = [measured.resources[r].host_waiting for r in ("net-in", "net-out")]
-    net = max((wait for wait in worst if wait is not None), default=None)
-    yield (time, report.host, "", seconds, *own, *(_or_nan(wait) for wait in (*waits, net)))
+    uses = [_use(tenant, seconds) for tenant in report.tenants]
+    own = np.maximum(0.0, delivered_rates(report)[:, 0] - np.sum(uses, axis=0))
+    waits = measured.host_waiting[:, 0]
+    network = np.fmax(waits[ROW["net-in"]], waits[ROW["net-out"]])
+    yield (time, report.host, "", seconds, *own, waits[ROW["cpu"]], waits[ROW["disk"]], network)
     for index, (tenant, use) in enumerate(zip(report.tenants, uses, strict=True)):
-        cpu, disk = (measured.resources[r].waiting[index] for r in ("cpu", "disk"))
-        yield (time, report.host, tenant.tenant, seconds, *use, cpu, disk, _or_nan(net))
+        cpu, disk = measured.waiting[[ROW["cpu"], ROW["disk"]], index]
+        yield (time, report.host, tenant.tenant, seconds, *use, cpu, disk, network)
 
 
-def _tenant_uses(report: Report, measured: Measured) -> Iterator[tuple[float, ...]]:
-    seconds = report.seconds
-    for index, tenant in enumerate(report.tenants):
-        yield (
-            measured.resources["cpu"].used[index],
-            sum(disk.read_bytes + disk.written_bytes for disk in tenant.disks) / seconds,
-            sum(disk.reads + disk.writes for disk in tenant.disks) / seconds,
-            measured.resources["net-in"].used[index],
-            measured.resources["net-out"].used[index],
-        )
-
-
-def _host_use(report: Report) -> tuple[float, ...]:
-    usage, seconds = report.usage, report.seconds
-    return (
-        usage.cpu_busy_seconds / seconds,
-        sum(disk.read_bytes + disk.written_bytes for disk in usage.disks) / seconds,
-        sum(disk.reads + disk.writes for disk in usage.disks) / seconds,
-        sum(uplink.in_bytes for uplink in usage.uplinks) / seconds,
-        sum(uplink.out_bytes for uplink in usage.uplinks) / seconds,
+def _use(tenant: TenantUsage, seconds: float) -> tuple[float, ...]:
+    amounts = (
+        tenant.cpu_seconds,
+        sum(disk.read_bytes + disk.written_bytes for disk in tenant.disks),
+        sum(disk.reads + disk.writes for disk in tenant.disks),
+        tenant.net_in_bytes,
+        tenant.net_out_bytes,
     )
+    return tuple(amount / seconds for amount in amounts)
 
 
 def _capacity(report: Report) -> HostCapacity:
@@ -163,7 +161,3 @@ def _capacity(report: Report) -> HostCapacity:
         capacity.net_in_bytes_per_second,
         capacity.net_out_bytes_per_second,
     )
-
-
-def _or_nan(wait: float | None) -> float:
-    return math.nan if wait is None else wait

@@ -112,6 +112,8 @@ class Injector:
             return None
         scene = Scene(load, self._demand.seconds, self._random, self._big_plans.get(host))
         parts = kind.play(scene)
+        if not parts:
+            return None
         changed = self._with(scene, host, begin, around)
         if not _is_as_meant(label_host(changed, host), changed, host, kind, parts, minutes):
             return None

@@ -12,7 +12,7 @@ from tests.backtest.worlds import CAPACITY, steady_demand
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_kind_is_labelled_as_it_is_meant(kind) -> None:
-    demand = steady_demand(hosts=3, minutes=1440, share=0.03)
+    demand = steady_demand(hosts=3, tenants=14, minutes=1440, share=0.02)
     injector = Injector(demand, seed=5)
     episodes = list(injector.inject([kind], per_kind=2))
     injected = injector.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def test_it_says_what_would_have_happened_and_what_the_customer_would_have_read(
         "Over 50 minutes on 1 host, 1 of 4 customers would have been written to, "
         "and limited for 5 minutes in all."
     )
-    assert "your server used 4.1 of this machine&#39;s 8 CPU cores on average" in page
+    text = unescape(page)
+    assert "your server hog used 4.1 of this machine's 8 CPU cores on average" in text
     assert "Written to at once. Limited for 5 minutes." in page
 
 

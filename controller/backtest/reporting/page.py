@@ -17,7 +17,7 @@ from controller.backtest.reporting.periods import Periods
 from controller.backtest.wording import counted, headline, order_note
 from controller.contact.chart import lay_out as lay_out_evidence
 from controller.contact.chart_svg import draw_svg
-from controller.contact.wording import RESOURCE_NAMES, moment, span
+from controller.contact.wording import moment, resource_name, span, your_server
 from controller.fairshare.sentence import duration, sentence
 from fairuse_protocol.messages import RESOURCES
 
@@ -138,7 +138,7 @@ def _charts(played: Played) -> list[BarChart]:
 def _by_resource(outcomes: Sequence[Outcome]) -> list[_Row]:
     counts = [dict(outcome.events.by("resource")) for outcome in outcomes]
     rows = [
-        (RESOURCE_NAMES[resource], [c.get(resource, _NOTHING) for c in counts])
+        (resource_name(resource), [c.get(resource, _NOTHING) for c in counts])
         for resource in RESOURCES
     ]
     return _rows(rows)
@@ -193,9 +193,9 @@ def _told_case(case: PastCase, picture_id: str | None) -> _ToldCase:
     return _ToldCase(
         host=case.host,
         tenant=case.tenant,
-        resource=RESOURCE_NAMES[case.resource],
+        resource=resource_name(case.resource),
         opened=moment(case.opened_at),
-        sentence=sentence(case.evidence),
+        sentence=sentence(case.evidence, whose=your_server(case.tenant)),
         followed=_followed(case),
         picture=picture,
     )
