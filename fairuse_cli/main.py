@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from fairuse_cli import steps, views
+from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 from fairuse_cli.run import run
@@ -42,6 +43,7 @@ for command in (
     steps.resume,
     run,
     demo,
+    backtest,
 ):
     app.command()(command)
 app.add_typer(trace, name="trace")

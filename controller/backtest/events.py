@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from controller.fairshare.evidence import Verdict
 from fairuse_protocol.messages import Message, Resource
 
 EventName = Literal["case-opened", "notice-sent", "limit-applied", "limit-lifted", "case-closed"]
@@ -45,17 +47,26 @@ _COUNTS = (
     "coalesce(sum(event = 'case-opened'), 0), coalesce(sum(event = 'notice-sent'), 0),"
     " coalesce(sum(event = 'limit-applied'), 0), coalesce(sum(limited_seconds), 0) / 60.0"
 )
-Grouping = Literal["tenant", "resource", "day", "host"]
-_GROUPINGS: dict[Grouping, str] = {
-    "tenant": "tenant",
-    "resource": "resource",
-    "host": "host",
-    "day": "date(time, 'unixepoch')",
-}
+Grouping = Literal["tenant", "resource", "host"]
+
+
+class PastCase(NamedTuple):
+    """One case of a replay, from its opening to its end."""
+
+    tally: Tally
+    opened_at: int
+    closed_at: int | None
+    """None: still open when the trace ended."""
+    closing: str | None
+    evidence: Verdict
+    """What it was opened upon: what the customer would have been shown."""
+    host: str
+    tenant: str
+    resource: Resource
 
 
 class EventStore:
-    """The events of one replay."""
+    """The events of one replay, and the evidence that each case was opened upon."""
 
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="fairuse-backtest-")
@@ -63,7 +74,8 @@ class EventStore:
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
             "CREATE TABLE events (time INTEGER, host TEXT, tenant TEXT, resource TEXT,"
-            " event TEXT, ratio REAL, reason TEXT, limited_seconds REAL)"
+            " event TEXT, ratio REAL, reason TEXT, case_id TEXT, limited_seconds REAL,"
+            " evidence BLOB)"
         )
 
     def close(self) -> None:
@@ -71,10 +83,18 @@ class EventStore:
         self._database.close()
         self._directory.cleanup()
 
-    def add(self, event: Event, *, limited_seconds: float = 0.0) -> None:
-        """Keep one event; a lift says how long the limit stood."""
-        row = (*msgspec.structs.astuple(event), limited_seconds)
-        self._database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    def add(
+        self,
+        event: Event,
+        case_id: str,
+        *,
+        limited_seconds: float = 0.0,
+        evidence: Verdict | None = None,
+    ) -> None:
+        """Keep one event; a lift says how long the limit stood, an opening what it rests on."""
+        packed = None if evidence is None else zlib.compress(_pack(evidence), level=1)
+        row = (*msgspec.structs.astuple(event), case_id, limited_seconds, packed)
+        self._database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def in_order(self) -> Iterator[Event]:
         """All events in order of time, and at one time as they came."""
@@ -91,10 +111,46 @@ class EventStore:
         return Tally(*row)
 
     def by(self, grouping: Grouping) -> list[tuple[str, Tally]]:
-        """Counted by tenant, resource, host or day, most cases first, days in order."""
-        key = _GROUPINGS[grouping]
-        order = "1" if grouping == "day" else "2 DESC, 5 DESC, 1"
+        """Counted by tenant, resource or host, most cases first."""
         rows = self._database.execute(
-            f"SELECT {key}, {_COUNTS} FROM events GROUP BY 1 ORDER BY {order}"  # noqa: S608 - constants
+            f"SELECT {grouping}, {_COUNTS} FROM events GROUP BY 1 ORDER BY 2 DESC, 5 DESC, 1"  # noqa: S608 - constants
         )
         return [(row[0], Tally(*row[1:])) for row in rows]
+
+    def by_time(self, seconds: int, origin: int) -> dict[int, Tally]:
+        """Counted by stretches of this length that follow on `origin`, keyed by where each
+        begins; those in which nothing happened are absent. A limit counts where it ends."""
+        rows = self._database.execute(
+            f"SELECT (time - ?) / ? AS place, {_COUNTS} FROM events GROUP BY 1 ORDER BY 1",  # noqa: S608 - constants
+            (origin, seconds),
+        )
+        return {origin + row[0] * seconds: Tally(*row[1:]) for row in rows}
+
+    def cases(self, most: int) -> list[PastCase]:
+        """The cases that cost customers most: longest limited, then furthest over fair share."""
+        rows = self._database.execute(
+            f"SELECT {_COUNTS}, min(time),"  # noqa: S608 - constants
+            " max(CASE WHEN event = 'case-closed' THEN time END),"
+            " max(CASE WHEN event = 'case-closed' THEN reason END),"
+            " max(evidence), host, tenant, resource FROM events GROUP BY case_id"
+            " ORDER BY 4 DESC, max(CASE WHEN event = 'case-opened' THEN ratio END) DESC, 5"
+            " LIMIT ?",
+            (most,),
+        )
+        return [
+            PastCase(
+                tally=Tally(*row[:4]),
+                opened_at=row[4],
+                closed_at=row[5],
+                closing=row[6],
+                evidence=_unpack(zlib.decompress(row[7])),
+                host=row[8],
+                tenant=row[9],
+                resource=row[10],
+            )
+            for row in rows
+        ]
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Verdict).decode

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from controller.backtest.events import Event, EventName, EventStore
+from controller.backtest.intervals import IntervalBatch
 from controller.backtest.measuring import Measurer
 from controller.backtest.trace import Trace
 from controller.cases import lifecycle, limiting
@@ -153,7 +154,12 @@ class Replay:
             ratio=round(self._ratios.get(case.id, case.verdict.ratio), 3),
             reason=reason,
         )
-        self._events.add(event, limited_seconds=stood)
+        self._events.add(
+            event,
+            case.id,
+            limited_seconds=stood,
+            evidence=case.verdict if name == "case-opened" else None,
+        )
 
     def _circumstances(self, host: str) -> Circumstances:
         return Circumstances(
@@ -184,14 +190,16 @@ def happened(done: Step, before: Case | None) -> Iterator[tuple[EventName, float
         yield "case-closed", at, text
 
 
-def backtest(trace: Trace, policies: Sequence[tuple[Policy, EventStore]]) -> Iterator[int]:
-    """Play the trace through each policy in one reading; yields the rows of each batch."""
+def backtest(
+    trace: Trace, policies: Sequence[tuple[Policy, EventStore]]
+) -> Iterator[IntervalBatch]:
+    """Play the trace through each policy in one reading; yields each batch once it is played."""
     replays = [Replay(policy, events) for policy, events in policies]
     measurer = Measurer(trace)
     for batch in trace.intervals():
         measured, hosts = measurer.measure(batch)
         for replay in replays:
             replay.take(measured, hosts)
-        yield len(batch.tenant)
+        yield batch
     for replay in replays:
         replay.end()

@@ -1,0 +1,1 @@
+"""A backtest's outcome as a page to read: one file that needs nothing else."""
