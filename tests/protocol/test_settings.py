@@ -42,7 +42,7 @@ SHIPPED = {
         pytest.param(
             AgentSettings,
             '[sampling]\ninterval = "1h"',
-            ["sampling: interval", "expected 1s to 5m", "found 1h"],
+            ["sampling.interval: expected 1s to 5m", "found 1h"],
             id="out of range",
         ),
         pytest.param(
