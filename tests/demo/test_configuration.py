@@ -57,7 +57,8 @@ def test_a_limited_tenant_is_under_the_rule_that_limited_it(places: Places) -> N
     policy = load_settings(places.directory / "policy.toml", Policy)
     assert policy.limit.headroom < policy.rule.ratio
     # Or the limit would move while it is measured.
-    assert float(policy.limit.step_every) > float(policy.limit.lease) == LEASE_SECONDS
+    assert policy.limit.ease == 1
+    assert float(policy.limit.lease) == LEASE_SECONDS == float(policy.limit.step_every) + 1
     for step in (policy.severity.low, policy.severity.high, policy.severity.critical):
         assert float(step.deadline) == DEADLINE_SECONDS
     assert float(policy.rule.window) == WINDOW_SECONDS

@@ -53,10 +53,12 @@ harmed_share = 1.0
 waiting = 1.0
 deadline = "2s"
 [times]
+mail_arrives_within = "1s"
 subsides_after = "60s"
 [limit]
 lease = "{LEASE_SECONDS}s"
-step_every = "60s"
+step_every = "{LEASE_SECONDS - 1}s"
+ease = 1.0
 """
 
 

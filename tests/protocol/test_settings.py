@@ -17,7 +17,7 @@ SHIPPED = {
     "limiter.toml": LimiterSettings,
     "controller.toml": ControllerSettings,
     "tenants.toml": TenantDirectory,
-    "policies/default.toml": Policy,
+    **{f"policies/{path.name}": Policy for path in sorted(Path("config/policies").glob("*.toml"))},
 }
 
 
