@@ -1,6 +1,7 @@
 """The `fairuse` command: what is going on, the steps that a person may take, and the demo.
 
-It talks to the controller over HTTP only; `run` and `demo` start the programs themselves.
+It talks to the controller over HTTP only; `run` and `demo` start the programs themselves, and
+`policy` reads files.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import typer
 from fairuse_cli import steps, views
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
 
 app = typer.Typer(
@@ -42,6 +44,7 @@ for command in (
     demo,
 ):
     app.command()(command)
+app.add_typer(policy_app)
 
 
 def main() -> NoReturn:
