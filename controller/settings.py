@@ -98,8 +98,8 @@ class ControllerSettings(Settings):
     """The whole of controller.toml."""
 
     mode: Mode = "observe"
-    policy_file: str = ""
-    """A file of config/policies; empty uses the built-in default."""
+    policies_file: str = ""
+    """policies.toml; empty: the built-in default policy applies to everybody."""
     listen: Listen = Listen()
     storage: Storage = Storage()
     contact: Contact = Contact()
@@ -110,6 +110,8 @@ class TenantContact(Settings):
     """Whom to write to about one tenant, in the order of `channels`."""
 
     name: str = ""
+    plan: str = ""
+    """By which a policy can be chosen (policies.toml)."""
     email: tuple[str, ...] = ()
     webhook_url: str = ""
     webhook_secret_file: str = ""

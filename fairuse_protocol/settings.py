@@ -25,9 +25,9 @@ _PARSED_FROM_TEXT = (Duration, Rate, Size)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<key>[^`]+)`")
 _AT_PATH = re.compile(r"(?P<reason>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.(?P<key>\w+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
-_OWN_KEY = re.compile(r"(?P<key>[a-z_]+(?:\.[a-z_]+)*): (?=expected )")
+_OWN_KEY = re.compile(r"(?P<key>[a-z_]+(?:\.[a-z_]+|\[\d+\])*): (?=expected )")
 """How a reason begins that `require` gave."""
-_NAMED_KEY = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
+_NAMED_KEY = re.compile(r"[a-z_]+(?:\.[a-z_]+)*")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -58,9 +58,18 @@ def parse_settings(text: str, settings_type: type[SettingsType], *, source: str)
         return _convert(raw, settings_type)
     except msgspec.ValidationError as error:
         problem, path = _explain(str(error), raw, settings_type)
-        line = _line_of_problem(text, path, problem)
-        where = source if line is None else f"{source}:{line}"
-        raise SettingsError(f"{where}: {problem}") from error
+        raise SettingsError(f"{_place(text, path, problem, source)}: {problem}") from error
+
+
+def problem_in(path: Path, problem: str) -> SettingsError:
+    """The error that `require` found in the settings of `path` once they were read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return SettingsError(f"{path}: {problem}")
+    own = _OWN_KEY.match(problem)
+    steps = _own_steps(own["key"]) if own else ()
+    return SettingsError(f"{_place(text, steps, problem, str(path))}: {problem}")
 
 
 def require(condition: bool, key: str, *, expected: str, found: object) -> None:
@@ -100,7 +109,7 @@ def _explain(
         return f'{where}unknown key "{unknown["key"]}"{hint}', (*path, unknown["key"])
     own = _OWN_KEY.match(reason)
     if own:
-        path, reason = (*path, *own["key"].split(".")), reason[own.end() :]
+        path, reason = (*path, *_own_steps(own["key"])), reason[own.end() :]
     if not path:
         return reason, path
     named = [step for step in path if isinstance(step, str)]
@@ -153,14 +162,23 @@ def _written(path: Sequence[Step]) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def _line_of_problem(text: str, path: Sequence[Step], problem: str) -> int | None:
-    """The line of the key, or of one that the problem names where the key has its default."""
+def _own_steps(key: str) -> tuple[Step, ...]:
+    """The path of a key as `require` is given it: "for[0].policy"."""
+    return tuple(
+        step["key"] or int(step["index"]) for step in _STEP.finditer(f".{key}") if step.lastgroup
+    )
+
+
+def _place(text: str, path: Sequence[Step], problem: str, source: str) -> str:
+    """File and line of the key, or of one that the problem names where the key has its default."""
     named = [tuple(key.split(".")) for key in _NAMED_KEY.findall(problem)]
+    if len(path) > 1:
+        # Within a table a single word is just a word.
+        named = [key for key in named if len(key) > 1]
     known = key_lines(text)
-    for key in (tuple(path), *named):
-        if key in known:
-            return known[key]
-    return nearest_line(known, path)
+    lines = (known[key] for key in (tuple(path), *named) if key in known)
+    line = next(lines, nearest_line(known, path))
+    return source if line is None else f"{source}:{line}"
 
 
 def _known_fields(settings_type: object) -> dict[str, list[str]]:

@@ -52,7 +52,7 @@ class NoticeTerms:
     """What every notice of this controller has in common."""
 
     provider_name: str
-    policy: Policy
+    policy_for: Callable[[Case], Policy]
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
 
@@ -67,6 +67,7 @@ def render(
 ) -> RenderedNotice:
     """One notice about a case as `document` kept it at `queued_at`."""
     case = document.case
+    policy = terms.policy_for(case)
     page_url = terms.link_for(case.id, queued_at)
     chart = lay_out(case.verdict)
     evidence = sentence(case.verdict, whose=f"your server {case.tenant}")
@@ -75,15 +76,15 @@ def render(
         "mode": document.mode,
         "greeting": f"Hello {contact.name}," if contact.name else "Hello,",
         "provider": terms.provider_name,
-        "policy": terms.policy,
+        "policy": policy,
         "page_url": page_url,
         "resource": wording.RESOURCE_NAMES[case.resource],
         "sentence": evidence,
         "figures": evidence_figures(case),
         "chart": chart,
         "chart_id": CHART_ID,
-        "time_to_answer": duration(time_to_answer_seconds(case, terms.policy)),
-        "longest_limit": duration(terms.policy.limit.lease),
+        "time_to_answer": duration(time_to_answer_seconds(case, policy)),
+        "longest_limit": duration(policy.limit.lease),
         "limit": limit_words(case, document.limit),
         "effect": effect_bars(case.effect),
     }

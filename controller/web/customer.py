@@ -136,7 +136,8 @@ async def _page(
     message: str,
     status: int = 200,
 ) -> web.Response:
-    now, policy = services.clock(), services.policy
+    now = services.clock()
+    policy = services.policies.policy_for(case.tenant, case.host)
     entries = await services.desk.timeline(case.id)
     values = {
         "case": case,
@@ -167,7 +168,7 @@ async def _page(
 
 
 def _choices(services: Services, case: Case) -> tuple[Choice, ...]:
-    times = services.policy.times
+    times = services.policies.policy_for(case.tenant, case.host).times
     limited = case.state == "limited"
     known = (
         Choice(

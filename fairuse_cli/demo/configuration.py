@@ -85,9 +85,10 @@ class Places:
 
 
 def write(places: Places, *, http_port: int, smtp_port: int, agents_user: str) -> None:
-    """Write all five files."""
+    """Write all six files."""
     files = {
         places.controller_settings: controller_toml(places, http_port, smtp_port),
+        places.directory / "policies.toml": 'files = ["policy.toml"]\ndefault = "demo"\n',
         places.directory / "policy.toml": policy_toml(),
         places.directory / "tenants.toml": tenants_toml(),
         places.agent_settings: agent_toml(places, http_port),
@@ -140,7 +141,7 @@ def controller_toml(places: Places, http_port: int, smtp_port: int) -> str:
     """The controller, allowed to enforce, with the demo's mail server."""
     return f"""\
 mode = "enforce"
-policy_file = "{places.directory}/policy.toml"
+policies_file = "{places.directory}/policies.toml"
 
 [listen]
 port = {http_port}

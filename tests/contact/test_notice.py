@@ -114,7 +114,7 @@ def test_without_enforcement_no_limit_is_spoken_of() -> None:
 
 
 def test_a_policy_without_a_clause_cites_none() -> None:
-    text = words(rendered("first-notice", terms=samples.terms(policy=Policy())))
+    text = words(rendered("first-notice", terms=samples.terms(policy_for=lambda case: Policy())))
     assert "Our terms say" not in text
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.cases.selection import Selection
 from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings, TenantDirectory
 from fairuse_agent.limiter.settings import LimiterSettings
@@ -33,6 +34,7 @@ def places(tmp_path: Path) -> Places:
         ("agent.toml", AgentSettings),
         ("limiter.toml", LimiterSettings),
         ("controller.toml", ControllerSettings),
+        ("policies.toml", Selection),
         ("policy.toml", Policy),
         ("tenants.toml", TenantDirectory),
     ],
