@@ -5,13 +5,14 @@ Figures are in the resource's own unit; `to_allowance` turns them into what a ho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from controller.cases.model import StandingLimit
 from controller.fairshare.evidence import Sample
-from controller.fairshare.interval import Measured
+from controller.fairshare.interval import Interval
 from controller.fairshare.policy import LimitTerms, Thresholds
 from fairuse_protocol.messages import Allowance, Resource
 
@@ -58,7 +59,7 @@ def next_allowance(
     recent = since(samples, limit.changed_at)
     if now - limit.changed_at < terms.step_every or not recent:
         return Keep()
-    if _original_demand_fits(limit, recent, thresholds):
+    if former_use_fits(limit, recent, thresholds):
         return End("spare-capacity")
     fair_share = recent[-1].fair_share
     if mean_waiting(recent) >= thresholds.harmed_waiting:
@@ -70,6 +71,19 @@ def next_allowance(
         return Keep()
     higher = min(limit.unlimited_use, limit.allowance * terms.ease)
     return Change(higher, "eased") if higher > limit.allowance * 1.01 else Keep()
+
+
+def former_use_fits(limit: StandingLimit, recent: Sequence[Sample], thresholds: Thresholds) -> bool:
+    """Whether the host could now carry what the tenant used before, without contention.
+
+    Where its capacity is not known, nobody can tell.
+    """
+    return bool(recent) and all(
+        sample.utilisation is not None
+        and sample.utilisation * sample.capacity - sample.used + limit.unlimited_use
+        <= thresholds.contended_utilisation * sample.capacity
+        for sample in recent
+    )
 
 
 def since(samples: Sequence[Sample], start: float) -> list[Sample]:
@@ -85,7 +99,7 @@ def mean_waiting(samples: Sequence[Sample]) -> float:
     return sum(sample.neighbours_waiting * sample.seconds for sample in samples) / seconds
 
 
-def to_allowance(resource: Resource, value: float, measured: Measured) -> Allowance:
+def to_allowance(resource: Resource, value: float, interval: Interval) -> Allowance:
     """`value` in the resource's own unit as what a host can hold a tenant to."""
     match resource:
         case "cpu":
@@ -94,21 +108,10 @@ def to_allowance(resource: Resource, value: float, measured: Measured) -> Allowa
             return Allowance(bytes_per_second=value)
         case "disk":
             return Allowance(
-                bytes_per_second=_part(value, measured.disk_bytes_per_second),
-                operations_per_second=_part(value, measured.disk_operations_per_second),
+                bytes_per_second=_part(value, interval.disk_bytes_per_second),
+                operations_per_second=_part(value, interval.disk_operations_per_second),
             )
 
 
-def _part(share: float, whole: float | None) -> float | None:
-    return None if whole is None else share * whole
-
-
-def _original_demand_fits(
-    limit: StandingLimit, recent: Sequence[Sample], thresholds: Thresholds
-) -> bool:
-    """Whether the host could now carry what the tenant used before, without contention."""
-    return all(
-        sample.utilisation * sample.capacity - sample.used + limit.unlimited_use
-        <= thresholds.contended_utilisation * sample.capacity
-        for sample in recent
-    )
+def _part(share: float, whole: float) -> float | None:
+    return None if math.isnan(whole) else share * whole

@@ -23,6 +23,7 @@ from controller.cases.model import (
     TimelineEntry,
 )
 from controller.cases.record import read_case, write_step
+from controller.cases.review import begins_after, open_case, review
 from controller.cases.steps import CaseRefused
 from controller.cases.views import HostView
 from controller.fairshare.policy import Policy
@@ -174,7 +175,7 @@ class Desk:
             done = limiting.order_by_name(
                 case,
                 verdict,
-                host.measured,
+                host.newest,
                 self.policy,
                 self._circumstances(case.host),
                 by=by,
@@ -257,63 +258,35 @@ class Desk:
     async def _review(self, case: Case, host: Host, now: float) -> None:
         """One open case in the light of its host's newest report."""
         verdict = host.window.verdict(case.resource, case.tenant, now=now)
-        if host.silent_seconds > self.policy.rule.window / 2:
-            done = lifecycle.after_silence(case, host.silent_seconds, self.policy, now=now)
+        steps = review(case, verdict, host.scene(), self.policy, self._circumstances(case.host))
+        for done in steps:
             await self._ledger.take(done, case)
-            if done.case.state == "closed":
-                return
-            case = self._ledger.book.cases[case.id]
-        if case.limit is not None:
-            await self._hear_limiter(case, host, now)
-            case = self._ledger.book.cases[case.id]
-            await self._ledger.take(
-                limiting.adjust(case, verdict, host.measured, self.policy), case
-            )
-            return
-        present = case.tenant in host.measured.tenants
-        seen = lifecycle.see_verdict(case, verdict, self.policy, self.mode, present=present)
-        await self._ledger.take(seen, case)
-        newest = self._ledger.book.cases.get(case.id)
-        if newest is not None:
-            due = limiting.due_limit(
-                newest, verdict, host.measured, self.policy, self._circumstances(case.host)
-            )
-            await self._ledger.take(due, newest)
-
-    async def _hear_limiter(self, case: Case, host: Host, now: float) -> None:
-        limiter, limit = host.report.limiter, case.limit
-        if limiter is None or limit is None:
-            return
-        if any(held.order == limit.order for held in limiter.held):
-            await self._ledger.take(limiting.confirmed(case, now=now), case)
-        for refusal in limiter.refused:
-            if refusal.order == limit.order:
-                newest = self._ledger.book.cases[case.id]
-                await self._ledger.take(
-                    limiting.refused(newest, refusal, self.policy, now=now), newest
-                )
+            case = done.case
 
     async def _open_cases(self, host: Host, now: float) -> None:
         name = host.report.host
         for resource, tenant in host.window.suspects():
             if self._ledger.book.is_open((name, tenant, resource)):
                 continue
+            verdict = host.window.verdict(resource, tenant, now=now)
+            if verdict.outcome != "disproportionate":
+                continue
             previous = await self._ledger.last_closed(name, tenant, resource)
-            # What one case was about does not open the next one.
-            since = previous.closed_at or 0.0 if previous else 0.0
-            verdict = host.window.verdict(resource, tenant, now=now, since=since)
-            if (
-                verdict.outcome == "disproportionate"
-                and limiting.is_over_now(verdict)
-                and lifecycle.may_open(previous, self.policy, now)
+            if previous is not None:
+                since = begins_after(previous)
+                verdict = host.window.verdict(resource, tenant, now=now, since=since)
+            case = None
+            for done in open_case(
+                self._new_id,
+                name,
+                tenant,
+                verdict,
+                previous,
+                self.policy,
+                self._circumstances(name),
             ):
-                opened = lifecycle.open_case(
-                    self._new_id(), name, tenant, verdict, self.policy, previous
-                )
-                case = await self._ledger.commit(opened, None)
-                await self._ledger.take(
-                    lifecycle.see_verdict(case, verdict, self.policy, self.mode), case
-                )
+                await self._ledger.take(done, case)
+                case = done.case
 
     async def _measure_after(self, host: Host, now: float) -> None:
         """The proof of a limit's effect, once the neighbours have been without it for a while."""

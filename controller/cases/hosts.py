@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from controller.cases.review import Scene
 from controller.cases.views import HostView, host_view
-from controller.fairshare.interval import Interval, Measured, judge, measure
+from controller.fairshare.interval import Interval, judge
+from controller.fairshare.measured import Measured, measure
 from controller.fairshare.policy import Rule
 from controller.fairshare.window import Window
 from controller.storage import reports
@@ -34,7 +36,8 @@ class Seen:
 def see(report: Report, rule: Rule) -> Seen:
     """Measure and judge a report. Done at once, while it is still in the processor's cache."""
     measured = measure(report)
-    return Seen(msgspec.structs.replace(report, tenants=()), measured, judge(measured, rule))
+    (interval,) = judge(measured, rule)
+    return Seen(msgspec.structs.replace(report, tenants=()), measured, interval)
 
 
 @dataclass(slots=True)
@@ -44,8 +47,13 @@ class Host:
     window: Window
     report: Report
     measured: Measured
+    newest: Interval
     silent_seconds: float = 0.0
     """What was not measured between the newest interval and the one before it."""
+
+    def scene(self) -> Scene:
+        """What a case on this host is looked at with."""
+        return Scene(self.newest, self.silent_seconds, self.report.limiter)
 
 
 class Hosts:
@@ -61,14 +69,14 @@ class Hosts:
         report, measured = seen.report, seen.measured
         host = self._hosts.get(report.host)
         if host is None:
-            host = Host(await self._rebuilt(report.host, now), report, measured)
+            host = Host(await self._rebuilt(report.host, now), report, measured, seen.interval)
             # Another report of this host may have come in while the store was read.
             host = self._hosts.setdefault(report.host, host)
         host.window.add(seen.interval)
         if measured.ended_at >= host.measured.ended_at:
-            began_at = measured.ended_at - measured.seconds
+            began_at = report.started_at
             host.silent_seconds = max(0.0, began_at - host.measured.ended_at)
-            host.report, host.measured = report, measured
+            host.report, host.measured, host.newest = report, measured, seen.interval
         host.window.forget_before(now)
         return host
 
@@ -87,5 +95,6 @@ class Hosts:
             bodies = await reports.since(connection, name, now - self._rule.window)
         window = Window(self._rule)
         for body in bodies:
-            window.add(judge(measure(decode_report(body)), self._rule))
+            (interval,) = judge(measure(decode_report(body)), self._rule)
+            window.add(interval)
         return window

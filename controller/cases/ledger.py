@@ -54,11 +54,11 @@ class Ledger:
             self.book.keep_order(_standing(row))
         return standing
 
-    async def take(self, done: Step | None, previous: Case) -> None:
+    async def take(self, done: Step | None, previous: Case | None) -> None:
         """Store a step if there is one; what only touches the cache is not worth a write."""
         if done is None:
             return
-        if done.case.version == previous.version:
+        if previous is not None and done.case.version == previous.version:
             self.book.keep(done.case)
             return
         await self.commit(done, previous)

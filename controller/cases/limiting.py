@@ -13,6 +13,7 @@ from controller.cases.allowance import (
     End,
     Keep,
     first_allowance,
+    former_use_fits,
     mean_waiting,
     next_allowance,
     since,
@@ -35,7 +36,7 @@ from controller.cases.steps import (
     without_limit,
 )
 from controller.fairshare.evidence import Verdict
-from controller.fairshare.interval import Measured
+from controller.fairshare.interval import Interval
 from controller.fairshare.policy import Policy, Rule, keep_rule
 from controller.fairshare.sentence import amount, duration, percent
 from controller.settings import Mode
@@ -58,7 +59,7 @@ class Circumstances(Message):
 def due_limit(
     case: Case,
     verdict: Verdict,
-    measured: Measured,
+    interval: Interval,
     policy: Policy,
     circumstances: Circumstances,
 ) -> Step | None:
@@ -77,14 +78,14 @@ def due_limit(
     ):
         return None
     return _order(
-        case, verdict, measured, policy, now, by=None, reason="the deadline passed without change"
+        case, verdict, interval, policy, now, by=None, reason="the deadline passed without change"
     )
 
 
 def order_by_name(
     case: Case,
     verdict: Verdict,
-    measured: Measured,
+    interval: Interval,
     policy: Policy,
     circumstances: Circumstances,
     *,
@@ -102,7 +103,7 @@ def order_by_name(
         raise CaseRefused("the tenant is not over its fair share now (promise 4)")
     if _no_room(policy, circumstances):
         raise CaseRefused("as many limits as the policy allows stand already (promise 8)")
-    return _order(case, verdict, measured, policy, verdict.decided_at, by=by, reason=reason)
+    return _order(case, verdict, interval, policy, verdict.decided_at, by=by, reason=reason)
 
 
 def is_over_now(verdict: Verdict) -> bool:
@@ -144,11 +145,26 @@ def refused(case: Case, refusal: RefusedLimit, policy: Policy, *, now: float) ->
     return _over(case, entry, state="held", held_because=f"the limiter refused: {refusal.reason}")
 
 
-def adjust(case: Case, verdict: Verdict, measured: Measured, policy: Policy) -> Step | None:
-    """Step down, ease or end the standing limit by what it did to the neighbours' waiting."""
+def adjust(
+    case: Case,
+    verdict: Verdict,
+    interval: Interval,
+    policy: Policy,
+    *,
+    effect_shows: bool = True,
+) -> Step | None:
+    """Step down, ease or end the standing limit by what it did to the neighbours' waiting.
+
+    In a recorded trace no effect shows: there only room for the former use ends it.
+    """
     limit, now = case.limit, verdict.decided_at
     if limit is None or limit.confirmed_at is None:
         return None
+    if not effect_shows:
+        since_start = since(verdict.samples, limit.changed_at)
+        fits = former_use_fits(limit, since_start, policy.rule.thresholds(case.resource))
+        roomy = fits and now - limit.changed_at >= policy.limit.step_every
+        return _has_room(case, now) if roomy else None
     case = msgspec.structs.replace(case, effect=_effect(case, verdict))
     thresholds = policy.rule.thresholds(case.resource)
     match next_allowance(
@@ -162,14 +178,13 @@ def adjust(case: Case, verdict: Verdict, measured: Measured, policy: Policy) -> 
         case Keep():
             return Step(case=case, entries=())
         case End(because="spare-capacity"):
-            text = "The host has room again for what was used before the limit."
-            return _relieved(case, now, actor="rule", text=text)
+            return _has_room(case, now)
         case End():
             text = "The neighbours wait as before: the tenant was not the cause."
             entry = TimelineEntry(at=now, event="limit-ended", actor="rule", text=text)
             return _over(case, entry, state="held", held_because="the limit did not help")
         case Change() as change:
-            return _changed(case, limit, change, verdict, measured, policy.rule)
+            return _changed(case, limit, change, verdict, interval, policy.rule)
 
 
 def lease_over(case: Case, *, now: float) -> Step | None:
@@ -219,6 +234,11 @@ def measured_after(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
     return step(case, entry, effect=effect)
 
 
+def _has_room(case: Case, now: float) -> Step:
+    text = "The host has room again for what was used before the limit."
+    return _relieved(case, now, actor="rule", text=text)
+
+
 def _relieved(case: Case, now: float, *, actor: str, text: str) -> Step:
     """The limit is over and with it the case, unless the customer disputed it."""
     if "dispute" in case.answers:
@@ -245,7 +265,7 @@ def _no_room(policy: Policy, circumstances: Circumstances) -> bool:
 def _order(
     case: Case,
     verdict: Verdict,
-    measured: Measured,
+    interval: Interval,
     policy: Policy,
     now: float,
     *,
@@ -282,7 +302,7 @@ def _order(
         effect=Effect(before=verdict.neighbours_waiting or case.verdict.neighbours_waiting),
     )
     action = _order_action(
-        ordered.case, limit, verdict, measured, policy.rule, by=by, reason=reason
+        ordered.case, limit, verdict, interval, policy.rule, by=by, reason=reason
     )
     return msgspec.structs.replace(ordered, actions=(action,))
 
@@ -291,7 +311,7 @@ def _order_action(
     case: Case,
     limit: StandingLimit,
     verdict: Verdict,
-    measured: Measured,
+    interval: Interval,
     rule: Rule,
     *,
     by: str | None,
@@ -299,8 +319,8 @@ def _order_action(
 ) -> OrderLimit:
     return OrderLimit(
         order=limit.order,
-        allowance=to_allowance(case.resource, limit.allowance, measured),
-        fair_share=to_allowance(case.resource, limit.fair_share, measured),
+        allowance=to_allowance(case.resource, limit.allowance, interval),
+        fair_share=to_allowance(case.resource, limit.fair_share, interval),
         lease_until=limit.lease_until,
         notice=case.notice if case.notice_accepted_at is not None else None,
         ordered_by=by,
@@ -315,7 +335,7 @@ def _changed(
     limit: StandingLimit,
     change: Change,
     verdict: Verdict,
-    measured: Measured,
+    interval: Interval,
     rule: Rule,
 ) -> Step:
     now = verdict.decided_at
@@ -337,7 +357,7 @@ def _changed(
         text=f"The limit is now {amount(case.resource, change.allowance)}: {because}.",
     )
     changed = step(case, entry, limit=moved)
-    action = _order_action(changed.case, moved, verdict, measured, rule, by=None, reason=because)
+    action = _order_action(changed.case, moved, verdict, interval, rule, by=None, reason=because)
     return msgspec.structs.replace(changed, actions=(action,))
 
 

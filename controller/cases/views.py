@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from controller.fairshare.interval import Measured
+from controller.fairshare.measured import ROW, Measured
 from fairuse_protocol.limits import LimiterState
 from fairuse_protocol.messages import RESOURCES, Message, Resource
 from fairuse_protocol.reports import PressureSource, Report
@@ -49,15 +49,17 @@ class HostView(Message):
 
 def host_view(report: Report, measured: Measured) -> HostView:
     """The view of one host out of its last report."""
+    (tenants,) = measured.spans.tenants
     return HostView(
         host=report.host,
         last_report_at=measured.ended_at,
-        interval_seconds=measured.seconds,
+        interval_seconds=report.seconds,
         pressure_source=report.pressure_source,
         notes=report.notes,
         resources=tuple(_resource_view(measured, resource) for resource in RESOURCES),
         tenants=tuple(
-            _tenant_view(report.host, measured, index) for index in range(len(measured.tenants))
+            _tenant_view(report.host, tenant, measured, index)
+            for index, tenant in enumerate(tenants)
         ),
         limiter=report.limiter,
         lost_reports=report.lost_reports,
@@ -65,27 +67,32 @@ def host_view(report: Report, measured: Measured) -> HostView:
 
 
 def _resource_view(measured: Measured, resource: Resource) -> ResourceView:
-    use = measured.resources[resource]
+    row = ROW[resource]
+    capacity, utilisation = measured.capacity[row, 0], measured.utilisation[row, 0]
     return ResourceView(
         resource=resource,
-        capacity=use.capacity if use.capacity_known else None,
-        used=use.utilisation * use.capacity if use.capacity_known else sum(use.used),
-        utilisation=use.utilisation,
-        waiting=use.host_waiting,
+        capacity=float(capacity) if measured.capacity_known[row, 0] else None,
+        used=float(measured.delivered[row, 0]),
+        utilisation=0.0 if math.isnan(utilisation) else float(utilisation),
+        waiting=_or_none(measured.host_waiting[row, 0]),
     )
 
 
-def _tenant_view(host: str, measured: Measured, index: int) -> TenantView:
-    waiting = {
-        resource: measured.resources[resource].waiting[index]
-        for resource in RESOURCES
-        if not math.isnan(measured.resources[resource].waiting[index])
-    }
+def _tenant_view(host: str, tenant: str, measured: Measured, index: int) -> TenantView:
+    whole = measured.capacity[:, 0] * measured.weights[index] / measured.weights.sum()
     return TenantView(
         host=host,
-        tenant=measured.tenants[index],
-        weight=measured.weights[index],
-        used={resource: measured.resources[resource].used[index] for resource in RESOURCES},
-        fair_share={resource: measured.fair_share(resource, index) for resource in RESOURCES},
-        waiting=waiting,
+        tenant=tenant,
+        weight=float(measured.weights[index]),
+        used={resource: float(measured.used[ROW[resource], index]) for resource in RESOURCES},
+        fair_share={resource: float(whole[ROW[resource]]) for resource in RESOURCES},
+        waiting={
+            resource: waiting
+            for resource in RESOURCES
+            if (waiting := _or_none(measured.waiting[ROW[resource], index])) is not None
+        },
     )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

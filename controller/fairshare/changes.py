@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from controller.fairshare.meanings import Effect, Meaning, limbs, meaning_of
-from controller.fairshare.plain import RESOURCE_WORDS, length, share, written
+from controller.fairshare.plain import RESOURCE_WORDS, language, length, share, written
 from controller.fairshare.policy import Policy, Requires
 from controller.fairshare.sense import threshold_table
 from fairuse_protocol.messages import RESOURCES, Message
@@ -31,7 +31,6 @@ _UNUSED: dict[Requires, tuple[str, ...]] = {
 }
 """What the rule does not look at when these limbs are required."""
 _RESOURCES = {threshold_table(resource): RESOURCE_WORDS[resource] for resource in RESOURCES}
-_LANGUAGES = {"en": "English", "da": "Danish"}
 
 
 class Change(Message):
@@ -104,7 +103,7 @@ def _said(key: str, value: Any) -> str:
     if value is None:
         return "always" if key == "effective" else "no day"
     if key == "language":
-        return _LANGUAGES[value]
+        return language(value)
     if isinstance(value, Duration):
         return length(value) if value else "no time"
     if isinstance(value, (str, dt.date)):

@@ -5,7 +5,7 @@ Pure, so that whoever has the policy can show it: the command line, the controll
 
 from __future__ import annotations
 
-from controller.fairshare.plain import RESOURCE_WORDS, length, share, times
+from controller.fairshare.plain import RESOURCE_WORDS, language, length, share, times
 from controller.fairshare.policy import SEVERITIES, Policy, Requires, Rule, Severity
 from fairuse_protocol.messages import RESOURCES, Message, Resource
 from fairuse_protocol.units import Duration
@@ -202,5 +202,5 @@ def _version(policy: Policy) -> tuple[Line, ...]:
         Line(label="applies", text=applies),
         Line(label="told", text=notice),
         Line(label="version before", text=stay),
-        Line(label="language", text={"en": "English", "da": "Danish"}[policy.language]),
+        Line(label="language", text=language(policy.language)),
     )

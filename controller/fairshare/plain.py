@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
+from babel import Locale
+
+from controller.language.catalogue import languages
 from fairuse_protocol.messages import Resource
 from fairuse_protocol.units import Duration
 
@@ -36,6 +39,12 @@ def share(value: float) -> str:
 def times(value: float) -> str:
     """A factor: "2 times"."""
     return f"{value:g} times"
+
+
+def language(code: str) -> str:
+    """A language by its English name: "Danish"."""
+    locale = languages()[code].locale
+    return Locale(locale.language).english_name or code
 
 
 def written(value: object) -> str:

@@ -22,7 +22,6 @@ Severity = Literal["low", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "high", "critical")
 Requires = Literal["both", "interference", "share", "either"]
 """Which limbs make a use disproportionate: harm to neighbours, a multiple of the fair share."""
-Language = Literal["en", "da"]
 
 _DAY_SECONDS = 86400
 
@@ -39,37 +38,39 @@ class Thresholds(Settings):
 
     contended_waiting: float = 0.10
     contended_utilisation: float = 0.90
+    busy_floor: float = 0.75
+    """Of a capacity that is known: under this, waiting has another cause than want of it. Disks
+    and uplinks are often recorded a quarter too large, and are full at 0.8 then."""
     harmed_waiting: float = 0.10
-    busy_floor: float = 0.6
-    """Waiting while less of a known capacity is in use than this has another cause."""
 
     def __post_init__(self) -> None:
-        """All three are shares."""
+        """All are shares."""
         _require_share("contended_waiting", self.contended_waiting)
         _require_share("contended_utilisation", self.contended_utilisation)
-        _require_share("harmed_waiting", self.harmed_waiting)
         _require_share("busy_floor", self.busy_floor)
+        _require_share("harmed_waiting", self.harmed_waiting)
 
 
 class Rule(Settings):
     """The disproportionate-share rule (design: "The rule")."""
 
-    requires: Requires = "both"
-    """interference: neighbours are harmed, and this tenant is the cause. share: it is over, while
-    the host is contended. both: all of it. either: any of it."""
     window: Duration = Duration(20 * 60)
     """Long enough that a nightly job's peak passes, short enough that neighbours are helped."""
+    requires: Requires = "both"
+    """Which limbs (Secure Packet 1.11) have to hold. interference: a neighbour waits, and this
+    tenant is the cause. share: usage is `ratio` times the fair share while the host is short."""
     ratio: float = 2.0
     """Usage over fair share from which a tenant is over."""
     min_share: float = 0.1
     """Of the host's capacity: under this nobody is a problem, whatever its ratio."""
     cause_share: float = 0.3
-    """Of everything that is used over fair share: at least this much is this tenant's doing."""
+    """Of everything that is used over fair share: so much is this tenant's doing. Under a half,
+    so that two who are equally heavy are both told, and neither hides behind the other."""
     for_share: float = 0.6
     """Of the measured time in the window that has to count."""
     measured_share: float = 0.5
     """Of the window that has to have been measured at all."""
-    cpu: Thresholds = Thresholds()
+    cpu: Thresholds = Thresholds(busy_floor=0.85)
     disk: Thresholds = Thresholds()
     net_in: Thresholds = Thresholds(harmed_waiting=0.02, contended_waiting=0.02)
     net_out: Thresholds = Thresholds(harmed_waiting=0.02, contended_waiting=0.02)
@@ -256,8 +257,9 @@ class Policy(Settings):
     """Tells versions of one policy apart; any text."""
     clause: str = ""
     """What the notice cites, in the provider's words."""
-    language: Language = "en"
-    """Of the clause, and of notices to customers for whom nothing else is said."""
+    language: str = "en"
+    """Of the clause, and of mails and pages for customers for whom nothing else is said; as a
+    catalogue in controller/language/catalogues is named, or "en"."""
     effective: dt.date | None = None
     """The first day, from 00:00 UTC, on which this version applies; None: it always has."""
     announced: dt.date | None = None

@@ -9,6 +9,7 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
+from controller.language.catalogue import languages
 from fairuse_protocol.messages import RESOURCES, Resource
 from fairuse_protocol.settings import require
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # policy.py calls this module for every policy that is made
 def check_policy(policy: Policy) -> None:
     """Raise ValueError for the first thing in `policy` that cannot be meant."""
     _check_name(policy)
+    _check_language(policy)
     _check_version(policy)
     _check_rule(policy.rule)
     for resource in RESOURCES:
@@ -47,6 +49,15 @@ def _check_name(policy: Policy) -> None:
         "name",
         expected="the name of the policy that the clause is quoted from",
         found='"default"',
+    )
+
+
+def _check_language(policy: Policy) -> None:
+    require(
+        policy.language in languages(),
+        "language",
+        expected=f"one of {', '.join(sorted(languages()))}",
+        found=f'"{policy.language}"',
     )
 
 

@@ -53,16 +53,27 @@ class Window:
                     del self._counted_seconds[key]
         del self._intervals[:kept]
 
+    @property
+    def anyone_counted(self) -> bool:
+        """Whether any interval of the window counts against anybody."""
+        return bool(self._counted_seconds)
+
     def suspects(self) -> list[tuple[Resource, str]]:
-        """Who may be disproportionate: a verdict is worth working out for these only.
+        """Who may be disproportionate, in a stable order: a verdict is worth working out for these.
 
         No verdict needs less counted time than `for_share` of the least that has to be measured.
         """
         least = self._rule.for_share * self._rule.measured_share * self._rule.window
-        return [key for key, seconds in self._counted_seconds.items() if seconds >= least]
+        return sorted(key for key, seconds in self._counted_seconds.items() if seconds >= least)
 
     def verdict(
-        self, resource: Resource, tenant: str, *, now: float, since: float = 0.0
+        self,
+        resource: Resource,
+        tenant: str,
+        *,
+        now: float,
+        since: float = 0.0,
+        usual_used: float | None = None,
     ) -> Verdict:
         """The rule's verdict on one tenant and resource, from intervals that began at `since`."""
         samples = [
@@ -70,7 +81,7 @@ class Window:
             for sample in self._samples(resource, tenant)
             if sample.ended_at - sample.seconds >= since
         ]
-        return decide(samples, resource, self._rule, now=now)
+        return decide(samples, resource, self._rule, now=now, usual_used=usual_used)
 
     def _samples(self, resource: Resource, tenant: str) -> Iterator[Sample]:
         for interval in self._intervals:

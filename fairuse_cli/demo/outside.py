@@ -82,8 +82,11 @@ class Discipline:
 
 
 def traffic_control(interface: str) -> tuple[Discipline, ...]:
-    """All qdiscs of an interface and the filters at its entrance."""
-    index = socket.if_nametoindex(interface)
+    """All qdiscs of an interface and the filters at its entrance; none where it has gone."""
+    try:
+        index = socket.if_nametoindex(interface)
+    except OSError:
+        return ()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         qdiscs = _dump(netlink, _RTM_GETQDISC, index, 0)
         entrance = any(kind in ("ingress", "clsact") for _, _, kind, *_ in qdiscs)

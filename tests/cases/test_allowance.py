@@ -16,11 +16,10 @@ from controller.cases.allowance import (
 )
 from controller.cases.model import StandingLimit
 from controller.fairshare.evidence import Sample
-from controller.fairshare.interval import measure
 from controller.fairshare.policy import LimitTerms, Thresholds
 from fairuse_protocol.messages import Allowance
 from fairuse_protocol.units import Duration
-from tests.fairshare.reports import cpu_report, disk_report
+from tests.fairshare.reports import cpu_report, disk_report, judged
 
 TERMS = LimitTerms(step_every=Duration(20))
 cores = st.floats(0.01, 64)
@@ -107,16 +106,16 @@ def test_it_ends_when_the_host_has_room_for_what_was_used_before() -> None:
 
 def test_a_disk_share_becomes_bytes_and_operations_as_far_as_they_are_known() -> None:
     read = {"hog": 180e6, "a": 20e6}
-    known = measure(disk_report(10, read, waiting=0.5, capacity_known=True))
+    known = judged(disk_report(10, read, waiting=0.5, capacity_known=True))
     assert to_allowance("disk", 0.25, known) == Allowance(bytes_per_second=50e6)
     unknown = to_allowance(
-        "disk", 0.5, measure(disk_report(10, read, waiting=0.5, capacity_known=False))
+        "disk", 0.5, judged(disk_report(10, read, waiting=0.5, capacity_known=False))
     )
     assert unknown.bytes_per_second == pytest.approx(100e6)
     assert unknown.operations_per_second == pytest.approx(200e6 / 65536 / 2, rel=0.01)
 
 
 def test_cpu_and_network_shares_are_told_in_their_own_unit() -> None:
-    measured = measure(cpu_report(10, {"a": 1.0}))
-    assert to_allowance("cpu", 1.5, measured) == Allowance(cores=1.5)
-    assert to_allowance("net-out", 1e6, measured) == Allowance(bytes_per_second=1e6)
+    interval = judged(cpu_report(10, {"a": 1.0}))
+    assert to_allowance("cpu", 1.5, interval) == Allowance(cores=1.5)
+    assert to_allowance("net-out", 1e6, interval) == Allowance(bytes_per_second=1e6)

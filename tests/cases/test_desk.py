@@ -275,8 +275,9 @@ async def test_a_limit_steps_down_while_neighbours_wait_but_never_under_the_fair
 
 async def test_a_limit_that_does_not_help_ends_and_a_person_is_asked(world: World) -> None:
     await limited(world)
+    still_busy = {"hog": 3.0, "a": 1.5, "b": 1.5, "c": 1.5}
     for _ in range(8):
-        await world.report(LIMITED, limiter=world.holding(), waiting=0.3)
+        await world.report(still_busy, limiter=world.holding(), waiting=0.3)
     case = await world.only_case()
     assert (case.state, case.held_because) == ("held", "the limit did not help")
     assert world.desk.limits_for("h1", world.now) == ()

@@ -161,19 +161,6 @@ class Hosting:
                     return path.read_text().strip()
         raise AssertionError("no CPU quota file in any hierarchy")
 
-    def used_cores(self, seconds: float) -> float:
-        """What the noisy tenant uses, measured from outside."""
-        started, before = time.monotonic(), self._cpu_seconds()
-        time.sleep(seconds)
-        return (self._cpu_seconds() - before) / (time.monotonic() - started)
-
-    def _cpu_seconds(self) -> float:
-        for root in read_mounts().roots():
-            stat = Path(f"{root}{self.parent}/hog/cpu.stat")
-            if stat.exists() and stat.read_text().startswith("usage_usec"):
-                return int(stat.read_text().split()[1]) / 1e6
-        raise AssertionError("no hierarchy tells CPU time")
-
     def until(self, what: str, seen: Callable[[], bool], seconds: float = 120) -> float:
         """When it was seen; fails with the programs' logs when it is not in time."""
         give_up = time.monotonic() + seconds

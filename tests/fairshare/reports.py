@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.fairshare.interval import Interval, judge
+from controller.fairshare.measured import measure
+from controller.fairshare.policy import Rule
 from fairuse_protocol.reports import (
     Capacity,
     DiskActivity,
@@ -17,6 +20,12 @@ from fairuse_protocol.reports import (
 CORES = 8.0
 UPLINK_BYTES_PER_SECOND = 125e6
 DISK_BYTES_PER_SECOND = 200e6
+
+
+def judged(report: Report, rule: Rule | None = None) -> Interval:
+    """The only interval of a report, judged."""
+    (interval,) = judge(measure(report), rule or Rule())
+    return interval
 
 
 def cpu_report(
@@ -100,6 +109,7 @@ def disk_report(
     *,
     waiting: float,
     capacity_known: bool,
+    operations_per_second: float | None = None,
     seconds: float = 10.0,
 ) -> Report:
     """A report of disk reads, 64 kB each, on one disk of known or unknown capacity."""
@@ -114,6 +124,7 @@ def disk_report(
             capacity=Capacity(
                 cpu_cores=CORES,
                 disk_bytes_per_second=DISK_BYTES_PER_SECOND if capacity_known else None,
+                disk_operations_per_second=operations_per_second,
             ),
             cpu_busy_seconds=0,
             io_waiting_seconds=waiting * seconds,

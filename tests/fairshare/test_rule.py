@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.fairshare.evidence import Sample, Verdict
-from controller.fairshare.interval import judge, measure
 from controller.fairshare.policy import Rule, Severities, Thresholds
 from controller.fairshare.rule import classify, decide, severity_of
 from controller.fairshare.window import Window
@@ -21,6 +20,7 @@ from tests.fairshare.reports import (
     UPLINK_BYTES_PER_SECOND,
     cpu_report,
     disk_report,
+    judged,
     network_report,
 )
 
@@ -31,7 +31,7 @@ HOG_AND_NEIGHBOURS = {"hog": 6.0, "a": 0.5, "b": 0.5, "c": 0.5}
 def window_of(reports: list[Report], rule: Rule = RULE) -> Window:
     window = Window(rule)
     for report in reports:
-        window.add(judge(measure(report), rule))
+        window.add(judged(report, rule))
     return window
 
 
@@ -82,16 +82,25 @@ def test_each_limb_that_does_not_hold_names_the_outcome(
     assert verdict_on("hog", steady(**figures)).outcome == outcome
 
 
-def test_the_lesser_of_two_heavy_tenants_is_not_the_cause() -> None:
-    reports = steady(used={"big": 5.0, "hog": 2.9, "a": 0.05, "b": 0.05, "c": 0.05, "d": 0.05})
+def test_much_the_lesser_of_two_heavy_tenants_is_not_the_cause() -> None:
+    few = dict.fromkeys("abcdefgh", 0.05)
+    reports = steady(used={"big": 5.5, "hog": 2.0, **few})
     assert verdict_on("hog", reports).outcome == "not-the-cause"
     assert verdict_on("big", reports).outcome == "disproportionate"
 
 
+def test_of_two_equally_heavy_tenants_neither_hides_behind_the_other() -> None:
+    few = dict.fromkeys("abcdefgh", 0.05)
+    reports = steady(used={"one": 3.9, "other": 3.7, **few})
+    assert verdict_on("one", reports).outcome == "disproportionate"
+    assert verdict_on("other", reports).outcome == "disproportionate"
+    assert verdict_on("one", reports).causes == 2
+
+
 def test_a_small_share_of_the_host_is_nobodys_problem_whatever_its_ratio() -> None:
-    many = {f"t{i}": 0.1 for i in range(40)}
-    verdict = verdict_on("hog", steady(used={"hog": 1.9, **many}))
-    assert verdict.ratio > 9
+    many = {f"t{i}": 0.16 for i in range(40)}
+    verdict = verdict_on("hog", steady(used={"hog": 0.75, **many}))
+    assert verdict.ratio > 3
     assert verdict.outcome == "within-share"
 
 
@@ -167,7 +176,13 @@ def test_disks_are_judged_with_and_without_known_capacity(capacity_known: bool) 
     rule = Rule(window=Duration(100))
     read = {"hog": 180e6, "a": 5e6, "b": 5e6}
     reports = [
-        disk_report(10.0 * (i + 1), read, waiting=0.5, capacity_known=capacity_known)
+        disk_report(
+            10.0 * (i + 1),
+            read,
+            waiting=0.5,
+            capacity_known=capacity_known,
+            operations_per_second=10_000 if capacity_known else None,
+        )
         for i in range(10)
     ]
     verdict = window_of(reports, rule).verdict("disk", "hog", now=100.0)
@@ -248,8 +263,8 @@ def test_the_finding_does_not_depend_on_the_order_of_tenants(
 ) -> None:
     names = list(used)
     shuffler.shuffle(names)
-    one = judge(measure(cpu_report(10, used, waiting=waiting)), RULE)
-    other = judge(measure(cpu_report(10, {n: used[n] for n in names}, waiting=waiting)), RULE)
+    one = judged(cpu_report(10, used, waiting=waiting), RULE)
+    other = judged(cpu_report(10, {n: used[n] for n in names}, waiting=waiting), RULE)
     assert one.counting == other.counting
 
 
@@ -259,7 +274,7 @@ def test_the_window_counts_the_same_as_all_its_samples(busy: list[bool]) -> None
     for index, is_busy in enumerate(busy):
         used = HOG_AND_NEIGHBOURS if is_busy else {**HOG_AND_NEIGHBOURS, "hog": 0.5}
         ended_at = 10.0 * (index + 1)
-        window.add(judge(measure(cpu_report(ended_at, used)), RULE))
+        window.add(judged(cpu_report(ended_at, used), RULE))
         window.forget_before(ended_at)
     now = 10.0 * len(busy)
     verdict = window.verdict("cpu", "hog", now=now)

@@ -50,3 +50,21 @@ async def test_a_policy_that_cannot_be_used_stands_on_the_status_page_until_it_i
         own.write_text(FILES["own.toml"])
         served.services.policies.refresh()
         assert "own.toml" not in (await look(served)).text
+
+
+@pytest.mark.parametrize(
+    ("tenants", "language"),
+    [("", "da"), ('[tenants.hog]\nlanguage = "en"\n', "en")],
+    ids=["the policy's", "the contact's own"],
+)
+async def test_servicepoint_the_page_is_in_the_policys_language_unless_the_contact_has_its_own(
+    policies_file: Path, tenants: str, language: str
+) -> None:
+    policies_file.with_name("own.toml").write_text(f'language = "da"\n{FILES["own.toml"]}')
+    async with serve(policies_file.parent, policies_file=str(policies_file)) as served:
+        policies_file.with_name("tenants.toml").write_text(tenants)
+        case_id = await served.notified()
+        link = served.services.links.url_for(case_id, served.world.now + 3600)
+        url = f"{served.url}/c/{link.rpartition('/')[2]}"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            assert f'<html lang="{language}"' in (await read(response)).html

@@ -1,0 +1,1 @@
+"""Traces, and what a policy would have made of them."""

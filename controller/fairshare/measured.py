@@ -1,0 +1,267 @@
+"""Reports turned into what the rule needs of them: who used how much, and who waited.
+
+Intervals are measured and judged by the table, so that a live report (a table of one interval)
+and a trace of a million go through the same arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairuse_protocol.messages import RESOURCES, Resource
+from fairuse_protocol.reports import Capacity, DiskUsage, Report, UplinkActivity
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+ROW: dict[Resource, int] = {resource: row for row, resource in enumerate(RESOURCES)}
+"""Where each resource stands in the first axis of a table's arrays."""
+
+
+AMOUNTS = (
+    "cpu_cores",
+    "disk_bytes_per_second",
+    "disk_operations_per_second",
+    "net_in_bytes_per_second",
+    "net_out_bytes_per_second",
+)
+"""What is counted, in the order of the first axis of arrays of rates and of capacities."""
+_LEAST = 1e-9
+"""Under every capacity, so that nothing is divided by zero."""
+_CPU, _DISK, _NET = 0, slice(1, 3), slice(3, 5)
+
+
+class Spans(NamedTuple):
+    """How `m` intervals lie in a table of `n` rows, a row for each tenant of each interval."""
+
+    ended_at: Floats
+    """(m)"""
+    seconds: Floats
+    """(m)"""
+    starts: Integers
+    """(m): the first row of each interval. Only a report of no tenants at all has none."""
+    interval_of_row: Integers
+    """(n)"""
+    tenants: tuple[tuple[str, ...], ...]
+    """Of each interval, in the order of its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Intervals, measured. First axis of two: RESOURCES; figures in each resource's own unit.
+
+    `used` and `waiting` are (4, n), the others (4, m). What was not measured or is not known is
+    NaN; a `capacity` that is not known is the most that was delivered until then.
+    """
+
+    spans: Spans
+    weights: Floats
+    used: Floats
+    waiting: Floats
+    capacity: Floats
+    capacity_known: NDArray[np.bool_]
+    host_waiting: Floats
+    delivered: Floats
+    utilisation: Floats
+    near_peak: Floats
+    """What was delivered, as a share of the most that the host was seen to deliver until then."""
+    disk_bytes_per_second: Floats
+    disk_operations_per_second: Floats
+    """(m): what a disk share of 1 stands for; NaN where only the other one is known."""
+
+    @property
+    def ended_at(self) -> float:
+        """The end of the newest interval."""
+        return float(self.spans.ended_at[-1])
+
+
+_figures_of = attrgetter(
+    "tenant",
+    "weight",
+    "cpu_seconds",
+    "net_in_bytes",
+    "net_out_bytes",
+    "cpu_waiting_seconds",
+    "cpu_throttled_seconds",
+    "io_waiting_seconds",
+    "disks",
+)
+
+
+def measure(report: Report, peaks: Floats | None = None) -> Measured:
+    """Rates and shares of time out of a report's amounts: a table of one interval.
+
+    `peaks` is what `delivered_rates` of this host has been at the most, until now.
+
+    Runs for every report that comes in, so figures are gathered by the column.
+    """
+    seconds, host, tenants = report.seconds, report.usage, report.tenants
+    count = len(tenants)
+    columns = zip(*map(_figures_of, tenants), strict=True) if count else iter(((),) * 9)
+    names, weights, cpu, net_in, net_out, cpu_waiting, throttled, io_waiting, disks = columns
+    disk_bytes, disk_operations = _disk_amounts(disks)
+    used = np.array([cpu, disk_bytes, disk_operations, net_in, net_out], np.float64)
+    queueing = [_queueing(host.uplinks, direction) for direction in ("in", "out")]
+    waiting = np.empty((len(RESOURCES), count))
+    # A figure that is None becomes NaN.
+    waiting[:2] = np.array([cpu_waiting, io_waiting], np.float64)
+    # Time throttled by a quota of its own shows as waiting, but no neighbour caused it.
+    waiting[0] -= throttled
+    waiting[:2] /= seconds
+    # The network's cannot be measured per tenant: the uplink's stands for everybody's.
+    waiting[2], waiting[3] = queueing
+    host_waiting = np.array([host.cpu_waiting_seconds, host.io_waiting_seconds], np.float64)
+    return assemble(
+        Spans(
+            ended_at=np.array([report.started_at + seconds]),
+            seconds=np.array([seconds]),
+            starts=np.zeros(1, np.int64),
+            interval_of_row=np.zeros(count, np.int64),
+            tenants=(names,),
+        ),
+        np.array(weights, np.float64),
+        used / seconds,
+        waiting,
+        delivered=(delivered := delivered_rates(report)),
+        peaks=delivered if peaks is None else peaks,
+        known=_known(host.capacity),
+        host_waiting=np.array([*(host_waiting / seconds), *queueing])[:, None],
+        disk_busy=np.array([_busiest(report)]),
+    )
+
+
+def assemble(
+    spans: Spans,
+    weights: Floats,
+    used: Floats,
+    waiting: Floats,
+    *,
+    delivered: Floats,
+    peaks: Floats,
+    known: Floats,
+    host_waiting: Floats,
+    disk_busy: Floats,
+) -> Measured:
+    """A table out of rates, in the order of AMOUNTS: `used` by row; `delivered` in all, the most
+    that was delivered before (`peaks`) and `known` capacities by interval; `waiting` in the order
+    of RESOURCES.
+
+    A host that delivers more than it is said to can do that much. The place of a capacity that is
+    not known (NaN) is taken by the most that was delivered: under contention the two are near.
+    """
+    peaks = np.maximum(peaks, delivered)
+    unknown = np.isnan(known)
+    disk_known = ~unknown[_DISK].all(axis=0)
+    whole = np.where(unknown[_DISK], peaks[_DISK], known[_DISK])
+    whole[whole <= 0] = np.nan
+    disk_delivered = _larger_share(delivered[_DISK], whole)
+    beyond = np.maximum(1.0, disk_delivered)
+    whole *= beyond
+    recorded, in_use = np.empty((2, len(RESOURCES), len(spans.seconds)))
+    recorded[0], in_use[0] = known[_CPU], delivered[_CPU]
+    recorded[1], in_use[1] = np.where(disk_known, 1.0, np.nan), disk_delivered / beyond
+    recorded[2:], in_use[2:] = known[_NET], delivered[_NET]
+    capacity = np.fmax(recorded, in_use)
+    capacity[0] = np.where(unknown[_CPU], peaks[_CPU], capacity[0])
+    capacity[1] = 1.0
+    capacity[2:] = np.where(unknown[_NET], peaks[_NET], capacity[2:])
+    capacity_known = ~np.isnan(recorded)
+    utilisation = np.where(capacity_known, in_use / np.maximum(capacity, _LEAST), np.nan)
+    # Full of bytes or full of operations: with one of the two unknown, nobody can tell.
+    utilisation[1] = np.where(unknown[_DISK].any(axis=0), disk_busy, utilisation[1])
+    to_peak = delivered / np.maximum(peaks, _LEAST)
+    used_of = np.empty((len(RESOURCES), len(weights)))
+    used_of[0], used_of[2:] = used[_CPU], used[_NET]
+    used_of[1] = _larger_share(used[_DISK], whole[:, spans.interval_of_row])
+    return Measured(
+        spans=spans,
+        weights=weights,
+        used=used_of,
+        waiting=np.minimum(np.maximum(waiting, 0.0), 1.0),
+        capacity=capacity,
+        capacity_known=capacity_known,
+        host_waiting=np.minimum(np.maximum(host_waiting, 0.0), 1.0),
+        delivered=in_use,
+        utilisation=utilisation,
+        near_peak=np.array([to_peak[0], to_peak[_DISK].max(axis=0), *to_peak[_NET]]),
+        disk_bytes_per_second=np.where(unknown[1] & disk_known, np.nan, whole[0]),
+        disk_operations_per_second=np.where(unknown[2] & disk_known, np.nan, whole[1]),
+    )
+
+
+def _larger_share(amounts: Floats, whole: Floats) -> Floats:
+    """Disk use as a share of what the disks can do: the larger of bytes and operations."""
+    shares = amounts / whole
+    larger: Floats = np.fmax(shares[0], shares[1])
+    larger[np.isnan(larger)] = 0.0
+    return larger
+
+
+def _disk_amounts(disks: tuple[tuple[DiskUsage, ...], ...]) -> tuple[list[int], list[int]]:
+    """Bytes and operations of each tenant, over all its disks, both directions."""
+    all_bytes, all_operations = [], []
+    for devices in disks:
+        disk_bytes = disk_operations = 0
+        for device in devices:
+            disk_bytes += device.read_bytes + device.written_bytes
+            disk_operations += device.reads + device.writes
+        all_bytes.append(disk_bytes)
+        all_operations.append(disk_operations)
+    return all_bytes, all_operations
+
+
+def delivered_rates(report: Report) -> Floats:
+    """What the whole host did, in the order of AMOUNTS: (5, 1)."""
+    host = report.usage
+    amounts = np.array(
+        [
+            [host.cpu_busy_seconds],
+            [sum([disk.read_bytes + disk.written_bytes for disk in host.disks])],
+            [sum([disk.reads + disk.writes for disk in host.disks])],
+            [sum([uplink.in_bytes for uplink in host.uplinks])],
+            [sum([uplink.out_bytes for uplink in host.uplinks])],
+        ],
+        np.float64,
+    )
+    rates: Floats = amounts / report.seconds
+    return rates
+
+
+def _known(capacity: Capacity) -> Floats:
+    """What the host is said to be able to do; None becomes NaN: (5, 1)."""
+    return np.array(
+        [
+            [capacity.cpu_cores],
+            [capacity.disk_bytes_per_second],
+            [capacity.disk_operations_per_second],
+            [capacity.net_in_bytes_per_second],
+            [capacity.net_out_bytes_per_second],
+        ],
+        np.float64,
+    )
+
+
+def _busiest(report: Report) -> float:
+    """Share of the interval in which the busiest disk was busy, or NaN."""
+    busy = [disk.busy_seconds for disk in report.usage.disks if disk.busy_seconds is not None]
+    return max(busy) / report.seconds if busy else math.nan
+
+
+def _queueing(uplinks: tuple[UplinkActivity, ...], direction: str) -> float:
+    """Share of packets that an uplink dropped or held back, of the uplink where it is worst."""
+    worst = math.nan
+    for uplink in uplinks:
+        if direction == "in":
+            packets, held_up = uplink.in_packets, uplink.in_dropped_packets
+        else:
+            packets = uplink.out_packets
+            held_up = uplink.out_dropped_packets + uplink.out_delayed_packets
+        share = min(1.0, held_up / max(1, packets))
+        worst = share if math.isnan(worst) else max(worst, share)
+    return worst
