@@ -15,10 +15,10 @@ from pathlib import Path
 from aiohttp import web
 
 from controller.cases.desk import Desk
+from controller.cases.policybook import PolicyBook
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.links import CustomerLinks, read_or_make_secret
-from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings, Listen
 from controller.storage import reports
 from controller.storage.database import Database
@@ -26,7 +26,7 @@ from controller.web.app import build_app
 from controller.web.credentials import REFRESH_SECONDS, HostCredentials
 from controller.web.intake import Intake
 from controller.web.services import Services
-from fairuse_protocol.settings import SettingsError, load_settings
+from fairuse_protocol.settings import SettingsError
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ async def serve(settings: ControllerSettings) -> int:
         services = await build_services(settings, database, time.time)
         dispatcher = build_dispatcher(
             settings.contact,
-            services.policy,
+            services.policies,
             database,
             services.desk,
             services.links,
@@ -74,20 +74,22 @@ async def build_services(
     settings: ControllerSettings, database: Database, clock: Callable[[], float]
 ) -> Services:
     """What the handlers work with, with its caches filled from the store."""
-    policy_file = settings.policy_file
-    policy = load_settings(Path(policy_file), Policy) if policy_file else Policy()
-    desk = Desk(database, policy, settings.mode, clock)
+    directory = _directory(settings)
+    policies = PolicyBook(
+        Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
+    )
+    desk = Desk(database, policies.default_policy(), settings.mode, clock)
     credentials = HostCredentials(database, clock)
     await desk.start()
     await credentials.refresh()
     return Services(
         settings=settings,
-        policy=policy,
+        policies=policies,
         database=database,
         desk=desk,
         clock=clock,
         links=_links(settings, clock),
-        directory=_directory(settings),
+        directory=directory,
         credentials=credentials,
         intake=Intake(database),
     )
@@ -132,6 +134,7 @@ async def _run(
         "sending notices": dispatcher.run,
         "the cases' clock": lambda: _every(_TICK_SECONDS, services.desk.tick),
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
+        "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
     }
     status = 0
@@ -172,6 +175,12 @@ async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(seconds)
         await action()
+
+
+async def _refresh(services: Services) -> None:
+    """What is changed on disk is in force within a second or two, without a restart."""
+    services.directory.refresh()
+    services.policies.refresh()
 
 
 async def _prune(services: Services) -> None:

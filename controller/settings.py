@@ -99,8 +99,8 @@ class ControllerSettings(Settings):
     """The whole of controller.toml."""
 
     mode: Mode = "observe"
-    policy_file: str = ""
-    """A file of config/policies; empty uses the built-in default."""
+    policies_file: str = ""
+    """policies.toml; empty: the built-in default policy applies to everybody."""
     listen: Listen = Listen()
     storage: Storage = Storage()
     contact: Contact = Contact()
@@ -111,8 +111,10 @@ class TenantContact(Settings):
     """Whom to write to about one tenant, in the order of `channels`."""
 
     name: str = ""
-    language: str = "en"
-    """As a catalogue in controller/language/catalogues is named, or "en"."""
+    plan: str = ""
+    """By which a policy can be chosen (policies.toml)."""
+    language: str = ""
+    """As a catalogue in controller/language/catalogues is named, or "en"; empty: the policy's."""
     email: tuple[str, ...] = ()
     webhook_url: str = ""
     webhook_secret_file: str = ""
@@ -122,7 +124,7 @@ class TenantContact(Settings):
         """Only what there are words for."""
         known = ", ".join(f'"{code}"' for code in sorted(languages()))
         require(
-            self.language in languages(),
+            not self.language or self.language in languages(),
             "language",
             expected=f"one of {known}",
             found=f'"{self.language}"',

@@ -1,7 +1,7 @@
 """The `fairuse` command: what is going on, the steps that a person may take, and the demo.
 
 It talks to the controller over HTTP only; `run` and `demo` start the programs themselves, and
-`trace` works on files.
+`policy` and `trace` work on files.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fairuse_cli import steps, views
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
 from fairuse_cli.trace import trace
 
@@ -46,6 +47,7 @@ for command in (
     backtest,
 ):
     app.command()(command)
+app.add_typer(policy_app)
 app.add_typer(trace, name="trace")
 
 

@@ -1,16 +1,11 @@
-"""Whom to write to: tenants.toml, read again whenever it changes."""
+"""Whom to write to, and who has which plan: tenants.toml, read again whenever it changes."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from controller.settings import TenantContact, TenantDirectory
-from fairuse_protocol.settings import SettingsError, load_settings
-
-_log = logging.getLogger(__name__)
-
-_Signature = tuple[int, int, int]
+from controller.watched import Reading, Watched
 
 
 class ContactDirectory:
@@ -23,36 +18,32 @@ class ContactDirectory:
 
     def __init__(self, path: Path, *, required: bool = False) -> None:
         self._path = path
-        self.problem = ""
-        self._tenants: dict[str, TenantContact] = {}
-        self._signature = _signature(path)
-        if required or self._signature is not None:
-            self._tenants = load_settings(path, TenantDirectory).tenants
+        self._required = required
+        self._tenants = Watched(self._read, "contacts")
+
+    @property
+    def problem(self) -> str:
+        """Why the file as it is now is not in force; empty when it is."""
+        return self._tenants.problem
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed."""
+        self._tenants.refresh()
 
     def contact_for(self, tenant: str) -> TenantContact | None:
-        """Whom to write to about `tenant`; None when nobody is listed."""
-        self._reload_if_changed()
-        return self._tenants.get(tenant)
+        """Whom to write to about `tenant`, of the file as it is now; None: nobody is listed."""
+        self.refresh()
+        return self._tenants.value.get(tenant)
 
-    def _reload_if_changed(self) -> None:
-        signature = _signature(self._path)
-        if signature == self._signature:
-            return
-        self._signature = signature
-        try:
-            self._tenants = load_settings(self._path, TenantDirectory).tenants
-        except SettingsError as error:
-            self.problem = f"{error}; the contacts read before stay in force"
-            _log.error("%s", self.problem)
-        else:
-            self.problem = ""
-            _log.info("%s: read again, %d tenants", self._path, len(self._tenants))
+    def plan_of(self, tenant: str) -> str:
+        """The tenant's plan as of the last refresh; empty when none is listed."""
+        contact = self._tenants.value.get(tenant)
+        return contact.plan if contact else ""
 
-
-def _signature(path: Path) -> _Signature | None:
-    """Changes whenever the file does, also when it is replaced within a clock tick."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    def _read(self, reading: Reading) -> dict[str, TenantContact]:
+        if not self._required and not reading.exists(self._path):
+            return {}
+        tenants = reading.load(self._path, TenantDirectory).tenants
+        # Once there are contacts, a file that is gone is a mistake.
+        self._required = True
+        return tenants

@@ -16,6 +16,7 @@ import msgspec
 
 from controller.cases.desk import Desk
 from controller.cases.model import NoticeDocument, NoticeKind
+from controller.cases.policybook import PolicyBook
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
 from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
@@ -23,7 +24,6 @@ from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, render
 from controller.contact.webhook import WebhookChannel
-from controller.fairshare.policy import Policy
 from controller.settings import Contact, TenantContact
 from controller.storage import notices
 from controller.storage.database import Database
@@ -183,7 +183,7 @@ class Dispatcher:
 
 def build_dispatcher(
     settings: Contact,
-    policy: Policy,
+    policies: PolicyBook,
     database: Database,
     desk: Desk,
     links: CustomerLinks,
@@ -198,7 +198,7 @@ def build_dispatcher(
         directory,
         NoticeTerms(
             provider_name=settings.provider_name,
-            policy=policy,
+            policy_for=lambda case: policies.policy_for(case.tenant, case.host),
             link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
         ),
         retry_for=settings.retry_for,

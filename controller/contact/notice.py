@@ -56,7 +56,7 @@ class NoticeTerms:
     """What every notice of this controller has in common."""
 
     provider_name: str
-    policy: Policy
+    policy_for: Callable[[Case], Policy]
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
 
@@ -70,7 +70,9 @@ def render(
     terms: NoticeTerms,
 ) -> RenderedNotice:
     """One notice about a case as `document` kept it at `queued_at`, in the contact's language."""
-    case, language = document.case, languages()[contact.language]
+    case = document.case
+    policy = terms.policy_for(case)
+    language = languages()[contact.language or policy.language]
     page_url = terms.link_for(case.id, queued_at)
     chart = lay_out(case.verdict, language)
     evidence = sentence(
@@ -82,7 +84,7 @@ def render(
         "mode": document.mode,
         "greeting": _greeting(contact.name, language),
         "provider": terms.provider_name,
-        "policy": terms.policy,
+        "policy": policy,
         "page_url": page_url,
         "resource": wording.resource_name(case.resource, language),
         "sentence": evidence,
@@ -90,8 +92,8 @@ def render(
         "causes": wording.causes(language),
         "chart": chart,
         "chart_id": CHART_ID,
-        "time_to_answer": duration(time_to_answer_seconds(case, terms.policy), language),
-        "longest_limit": duration(terms.policy.limit.lease, language),
+        "time_to_answer": duration(time_to_answer_seconds(case, policy), language),
+        "longest_limit": duration(policy.limit.lease, language),
         "limit": limit_words(case, document.limit, language),
         "effect": effect_bars(case.effect, language),
     }

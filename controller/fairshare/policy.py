@@ -1,20 +1,29 @@
 """A policy: whom the rule calls disproportionate, and how long everything takes.
 
-Read from `config/policies/*.toml`. Each default says where it comes from.
+Read from `config/policies/*.toml`. Each default says where it comes from. Every table checks
+itself; `sense` checks what only shows in the policy as a whole.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
 
+from controller.fairshare.sense import check_policy
 from fairuse_protocol.messages import Resource
 from fairuse_protocol.settings import Settings, require
 from fairuse_protocol.units import Duration
 
 Severity = Literal["low", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "high", "critical")
+Requires = Literal["both", "interference", "share", "either"]
+"""Which limbs make a use disproportionate: harm to neighbours, a multiple of the fair share."""
+
+_DAY_SECONDS = 86400
 
 
 def _require_share(key: str, value: float) -> None:
@@ -47,7 +56,7 @@ class Rule(Settings):
 
     window: Duration = Duration(20 * 60)
     """Long enough that a nightly job's peak passes, short enough that neighbours are helped."""
-    requires: Literal["both", "interference", "share", "either"] = "both"
+    requires: Requires = "both"
     """Which limbs (Secure Packet 1.11) have to hold. interference: a neighbour waits, and this
     tenant is the cause. share: usage is `ratio` times the fair share while the host is short."""
     ratio: float = 2.0
@@ -127,6 +136,21 @@ class Severities(Settings):
     high: SeverityStep = SeverityStep(harmed_share=0.25, waiting=0.2, deadline=Duration(4 * 3600))
     critical: SeverityStep = SeverityStep(harmed_share=0.5, waiting=0.4, deadline=Duration(3600))
 
+    def __post_init__(self) -> None:
+        """What is worse is not easier to reach, and leaves no more time."""
+        for milder, worse in pairwise(SEVERITIES):
+            before, after = self.step(milder), self.step(worse)
+            for key in ("harmed_share", "waiting"):
+                least, found = getattr(before, key), getattr(after, key)
+                expected = f"at least {least} as for severity.{milder}, which is milder"
+                require(found >= least, f"{worse}.{key}", expected=expected, found=found)
+            require(
+                after.deadline <= before.deadline,
+                f"{worse}.deadline",
+                expected=f"at most {before.deadline} as for severity.{milder}, which is milder",
+                found=str(after.deadline),
+            )
+
     def step(self, severity: Severity) -> SeverityStep:
         """The step of that name."""
         match severity:
@@ -141,6 +165,9 @@ class Severities(Settings):
 class Times(Settings):
     """How long the other waits are."""
 
+    mail_arrives_within: Duration = Duration(15 * 60)
+    """No deadline is shorter. A server that greylists takes a message at its second try, which
+    Postfix makes after 5 minutes and Exim after 15, as they come."""
     subsides_after: Duration = Duration(15 * 60)
     """No longer disproportionate for this long: the case closes by itself."""
     acknowledged: Duration = Duration(4 * 3600)
@@ -156,7 +183,10 @@ class Times(Settings):
     """An operator's no stands for this long."""
 
     def __post_init__(self) -> None:
-        """A repeat may not wait longer than a first case, nor not at all."""
+        """A repeat may not wait longer than a first case, nor not at all; nor may an answer."""
+        for key in ("subsides_after", "acknowledged", "more_time", "solved_check"):
+            given = getattr(self, key)
+            require(given > 0, key, expected="more than 0s", found=str(given))
         require(
             0 < self.repeat_deadline_factor <= 1,
             "repeat_deadline_factor",
@@ -169,6 +199,8 @@ class LimitTerms(Settings):
     """How a limit starts, moves and ends (design: "A limit")."""
 
     lease: Duration = Duration(15 * 60)
+    max_per_day: Duration = Duration(2 * 3600)
+    """How long a tenant may be limited in 24 hours, all its limits of a resource together."""
     headroom: float = 1.25
     """A limit starts no lower than this times the fair share."""
     step_down: float = 0.5
@@ -185,22 +217,69 @@ class LimitTerms(Settings):
 
     def __post_init__(self) -> None:
         """A limit under the fair share would break promise 4."""
-        require(self.headroom >= 1, "headroom", expected="1 or more", found=self.headroom)
+        for key in ("headroom", "ease"):
+            factor = getattr(self, key)
+            require(1 <= factor < math.inf, key, expected="1 or more", found=factor)
         require(
             0 < self.step_down < 1, "step_down", expected="between 0 and 1", found=self.step_down
         )
-        require(self.ease >= 1, "ease", expected="1 or more", found=self.ease)
-        require(1 <= self.lease <= 86400, "lease", expected="1s to 1d", found=str(self.lease))
+        require(
+            1 <= self.lease <= _DAY_SECONDS, "lease", expected="1s to 1d", found=str(self.lease)
+        )
+        require(
+            self.max_per_day <= _DAY_SECONDS,
+            "max_per_day",
+            expected="at most 1d",
+            found=str(self.max_per_day),
+        )
+        require(
+            self.lease <= self.max_per_day,
+            "lease",
+            expected=f"at most limit.max_per_day ({self.max_per_day})",
+            found=str(self.lease),
+        )
+        require(
+            0 < self.step_every < self.lease,
+            "step_every",
+            expected=f"less than limit.lease ({self.lease}), or the limit never moves",
+            found=str(self.step_every),
+        )
         _require_share("helps_by", self.helps_by)
+        for key in ("max_limits_per_host", "max_limits"):
+            require(getattr(self, key) >= 0, key, expected="0 or more", found=getattr(self, key))
 
 
 class Policy(Settings):
-    """One provider's policy."""
+    """One version of one provider's policy."""
 
     name: str = "default"
+    version: str = ""
+    """Tells versions of one policy apart; any text."""
     clause: str = ""
     """What the notice cites, in the provider's words."""
+    language: str = "en"
+    """Of the clause, and of mails and pages for customers for whom nothing else is said; as a
+    catalogue in controller/language/catalogues is named, or "en"."""
+    effective: dt.date | None = None
+    """The first day, from 00:00 UTC, on which this version applies; None: it always has."""
+    announced: dt.date | None = None
+    """The day on which customers were told of it."""
+    notice_period: Duration = Duration(0)
+    """Customers are told at least this long before it applies."""
+    override_reason: str = ""
+    """Why it may apply sooner; who gives a reason takes the responsibility."""
+    former_version_for: Duration = Duration(0)
+    """How long after its effective day a customer may stay on the version before it."""
     rule: Rule = Rule()
     severity: Severities = Severities()
     times: Times = Times()
     limit: LimitTerms = LimitTerms()
+
+    def __post_init__(self) -> None:
+        """A policy that cannot work, or that works against everybody, is refused."""
+        check_policy(self)
+
+    @property
+    def key(self) -> str:
+        """Name and version: one of its kind among the policies of a controller."""
+        return f"{self.name} {self.version}".strip()

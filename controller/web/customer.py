@@ -78,7 +78,8 @@ async def _opened(request: web.Request, services: Services) -> Case | None:
 def _language(services: Services, case: Case) -> Language:
     """The language that the case's tenant is written to in."""
     contact = services.directory.contact_for(case.tenant)
-    return languages()[contact.language] if contact else ENGLISH
+    policy = services.policies.policy_for(case.tenant, case.host)
+    return languages()[(contact and contact.language) or policy.language]
 
 
 def _closed_door(request: web.Request, *, root: str) -> web.Response:
@@ -114,17 +115,18 @@ async def _page(
     message: str,
     status: int = 200,
 ) -> web.Response:
+    policy = services.policies.policy_for(case.tenant, case.host)
     language = _language(services, case)
     values = {
         "mode": services.desk.mode,
         "paused": services.desk.paused,
         "provider": services.settings.contact.provider_name,
-        "policy": services.policy,
+        "policy": policy,
         "token": request.match_info["token"],
         "message": message,
         "refused": status != 200,
-        "subsides_after": duration(services.policy.times.subsides_after, language),
-        "choices": choices(case, services.policy.times, language),
+        "subsides_after": duration(policy.times.subsides_after, language),
+        "choices": choices(case, policy.times, language),
         "history": history(await services.desk.timeline(case.id), language),
         "longest_note": LONGEST_NOTE,
         **_about(case, language, services.clock()),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controller.cases.desk import Desk
+from controller.cases.policybook import PolicyBook
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
-from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings
 from controller.storage.database import Database
 from controller.web.credentials import HostCredentials
@@ -22,7 +22,7 @@ class Services:
     """Everything that a handler may need."""
 
     settings: ControllerSettings
-    policy: Policy
+    policies: PolicyBook
     database: Database
     desk: Desk
     clock: Callable[[], float]

@@ -11,6 +11,7 @@ from fairuse_cli.demo.cgroups import PARENT
 from fairuse_cli.demo.stage import HOST, TENANTS, UPLINK_BYTES_PER_SECOND
 
 DEADLINE_SECONDS = 5
+MAIL_ARRIVES_WITHIN_SECONDS = 2
 LEASE_SECONDS = 18
 WINDOW_SECONDS = 8
 RATIO = 1.3
@@ -84,9 +85,10 @@ class Places:
 
 
 def write(places: Places, *, http_port: int, smtp_port: int, agents_user: str) -> None:
-    """Write all five files."""
+    """Write all six files."""
     files = {
         places.controller_settings: controller_toml(places, http_port, smtp_port),
+        places.directory / "policies.toml": 'files = ["policy.toml"]\ndefault = "demo"\n',
         places.directory / "policy.toml": policy_toml(),
         places.directory / "tenants.toml": tenants_toml(),
         places.agent_settings: agent_toml(places, http_port),
@@ -139,7 +141,7 @@ def controller_toml(places: Places, http_port: int, smtp_port: int) -> str:
     """The controller, allowed to enforce, with the demo's mail server."""
     return f"""\
 mode = "enforce"
-policy_file = "{places.directory}/policy.toml"
+policies_file = "{places.directory}/policies.toml"
 
 [listen]
 port = {http_port}
@@ -181,13 +183,16 @@ cpu = {{ harmed_waiting = {HARMED_WAITING} }}
 
 {steps}
 [times]
+# The demo's mail server greylists nobody.
+mail_arrives_within = "{MAIL_ARRIVES_WITHIN_SECONDS}s"
 subsides_after = "30s"
 
 [limit]
 lease = "{LEASE_SECONDS}s"
 step_down = 0.4
-# Longer than the lease, so that one limit is measured from its start to its end.
-step_every = "{LEASE_SECONDS + 2}s"
+# So that one limit is measured from its start to its end, it neither eases nor steps before that.
+ease = 1.0
+step_every = "{LEASE_SECONDS - 1}s"
 """
 
 

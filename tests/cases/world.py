@@ -37,6 +37,7 @@ POLICY = Policy(
         critical=SeverityStep(harmed_share=1, waiting=1, deadline=Duration(DEADLINE)),
     ),
     times=Times(
+        mail_arrives_within=Duration(1),
         subsides_after=Duration(50),
         acknowledged=Duration(200),
         more_time=Duration(300),

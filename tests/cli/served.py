@@ -13,6 +13,7 @@ from controller.serving import build_services
 from controller.settings import Contact, ControllerSettings
 from controller.storage import tokens
 from controller.web.app import build_app
+from controller.web.services import Services
 from tests.cases.world import BUSY, World
 
 
@@ -24,6 +25,7 @@ class Served:
     world: World
     viewer: str
     operator: str
+    services: Services
 
     async def case_id(self) -> str:
         return (await self.world.only_case()).id
@@ -43,10 +45,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(directory: Path) -> AsyncIterator[Served]:
+async def serve(directory: Path, *, policies_file: str = "") -> AsyncIterator[Served]:
     world = await World.open(directory)
     settings = ControllerSettings(
         mode="enforce",
+        policies_file=policies_file,
         contact=Contact(
             link_secret_file=str(directory / "link-secret"),
             tenants_file=str(_empty(directory / "tenants.toml")),
@@ -66,7 +69,7 @@ async def serve(directory: Path) -> AsyncIterator[Served]:
             await tokens.add_api_token(
                 connection, token=operator, name="otto", role="operator", now=world.now
             )
-        yield Served(f"http://{host}:{port}", world, viewer, operator)
+        yield Served(f"http://{host}:{port}", world, viewer, operator, services)
     finally:
         await runner.cleanup()
         await world.database.close()

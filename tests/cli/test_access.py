@@ -83,7 +83,7 @@ def test_a_wrong_key_is_named_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var/cli.toml").write_text('uri = "http://127.0.0.1"\n')
     with pytest.raises(
-        CommandFailed, match=r'var/cli\.toml: unknown key "uri"; did you mean "url"'
+        CommandFailed, match=r'var/cli\.toml:1: unknown key "uri"; did you mean "url"'
     ):
         found(tmp_path, tmp_path)
 

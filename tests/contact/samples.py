@@ -103,7 +103,9 @@ def terms(**changes: Any) -> NoticeTerms:
     """A provider that cites its policy."""
     fields: dict[str, Any] = {
         "provider_name": "Northwind Hosting",
-        "policy": Policy(clause="Do not take a disproportionate share of shared resources."),
+        "policy_for": lambda case: Policy(
+            name="Example AUP", clause="Do not take a disproportionate share of shared resources."
+        ),
         "link_for": lambda case_id, at: f"https://fairuse.example.net/c/{case_id}.{at:.0f}.sig",
     }
     return NoticeTerms(**{**fields, **changes})

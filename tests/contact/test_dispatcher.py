@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from controller.cases.desk import Desk
 from controller.cases.lifecycle import open_case, see_verdict
 from controller.cases.model import Case, StandingLimit
+from controller.cases.policybook import PolicyBook
 from controller.cases.record import write_step
 from controller.contact.attempts import (
     GiveUp,
@@ -342,8 +343,9 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
                 host="127.0.0.1", port=server.port, security="none", sender="fairuse@north.example"
             ),
         )
+        policies = PolicyBook(None, box.directory.plan_of, lambda: box.now)
         dispatcher = build_dispatcher(
-            settings, Policy(), box.database, box.desk, links, box.directory, lambda: box.now
+            settings, policies, box.database, box.desk, links, box.directory, lambda: box.now
         )
         assert box.desk._ledger.notice_queued == dispatcher.wake
         await dispatcher.send_due(NOW)

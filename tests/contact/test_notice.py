@@ -122,7 +122,7 @@ def test_without_enforcement_no_limit_is_spoken_of() -> None:
 
 
 def test_a_policy_without_a_clause_cites_none() -> None:
-    text = words(rendered("first-notice", terms=samples.terms(policy=Policy())))
+    text = words(rendered("first-notice", terms=samples.terms(policy_for=lambda case: Policy())))
     assert "Our terms say" not in text
 
 
@@ -210,7 +210,7 @@ def test_each_kind_of_notice_reads_as_the_approved_one(
 def test_nothing_in_a_danish_notice_is_left_in_english(
     kind: NoticeKind, resource: Resource, mode: str
 ) -> None:
-    terms = samples.terms(policy=Policy())
+    terms = samples.terms(policy_for=lambda case: Policy())
     notice = rendered(kind, resource, mode=mode, contact=DANISH, terms=terms)
     shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", notice.html, flags=re.DOTALL))
     for text in (notice.subject, notice.text, shown, notice.chart_description):

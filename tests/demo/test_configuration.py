@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.cases.selection import Selection
 from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings, TenantDirectory
 from fairuse_agent.limiter.settings import LimiterSettings
@@ -33,6 +34,7 @@ def places(tmp_path: Path) -> Places:
         ("agent.toml", AgentSettings),
         ("limiter.toml", LimiterSettings),
         ("controller.toml", ControllerSettings),
+        ("policies.toml", Selection),
         ("policy.toml", Policy),
         ("tenants.toml", TenantDirectory),
     ],
@@ -57,7 +59,8 @@ def test_a_limited_tenant_is_under_the_rule_that_limited_it(places: Places) -> N
     policy = load_settings(places.directory / "policy.toml", Policy)
     assert policy.limit.headroom < policy.rule.ratio
     # Or the limit would move while it is measured.
-    assert float(policy.limit.step_every) > float(policy.limit.lease) == LEASE_SECONDS
+    assert policy.limit.ease == 1
+    assert float(policy.limit.lease) == LEASE_SECONDS == float(policy.limit.step_every) + 1
     for step in (policy.severity.low, policy.severity.high, policy.severity.critical):
         assert float(step.deadline) == DEADLINE_SECONDS
     assert float(policy.rule.window) == WINDOW_SECONDS

@@ -53,10 +53,12 @@ harmed_share = 1.0
 waiting = 1.0
 deadline = "2s"
 [times]
+mail_arrives_within = "1s"
 subsides_after = "60s"
 [limit]
 lease = "{LEASE_SECONDS}s"
-step_every = "60s"
+step_every = "{LEASE_SECONDS - 1}s"
+ease = 1.0
 """
 
 
@@ -79,9 +81,10 @@ class Hosting:
         secret.chmod(0o600)
         files = {
             "policy.toml": POLICY,
+            "policies.toml": 'files = ["policy.toml"]\n',
             "tenants.toml": f'[tenants.hog]\nwebhook_url = "{webhook}"\n'
             f'webhook_secret_file = "{secret}"\nchannels = ["webhook"]\n',
-            "controller.toml": f'mode = "enforce"\npolicy_file = "{d}/policy.toml"\n'
+            "controller.toml": f'mode = "enforce"\npolicies_file = "{d}/policies.toml"\n'
             f"[listen]\nport = {self.port}\n"
             f'[storage]\ndatabase = "sqlite+aiosqlite:///{d}/controller/fairuse.db"\n'
             f'[contact]\nlink_secret_file = "{d}/controller/secret"\n'

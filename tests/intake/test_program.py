@@ -196,7 +196,7 @@ def test_a_wrong_configuration_stops_the_start(tmp_path: Path, extra: str, said:
 
 def test_a_policy_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     config = _write_config(tmp_path)
-    config.write_text(f'policy_file = "{tmp_path}/none.toml"\n' + config.read_text())
+    config.write_text(f'policies_file = "{tmp_path}/none.toml"\n' + config.read_text())
 
     done = _command(config, "run")
 

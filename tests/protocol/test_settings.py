@@ -17,7 +17,7 @@ SHIPPED = {
     "limiter.toml": LimiterSettings,
     "controller.toml": ControllerSettings,
     "tenants.toml": TenantDirectory,
-    "policies/default.toml": Policy,
+    **{f"policies/{path.name}": Policy for path in sorted(Path("config/policies").glob("*.toml"))},
 }
 
 
@@ -42,7 +42,7 @@ SHIPPED = {
         pytest.param(
             AgentSettings,
             '[sampling]\ninterval = "1h"',
-            ["sampling: interval", "expected 1s to 5m", "found 1h"],
+            ["sampling.interval: expected 1s to 5m", "found 1h"],
             id="out of range",
         ),
         pytest.param(
