@@ -71,6 +71,12 @@ def _facts(answer: CaseAnswer) -> Table:
         table.add_row("effect", _effect(case))
     if case.answers:
         table.add_row("customer", ", ".join(case.answers))
+    for agreement in answer.agreements:
+        table.add_row(
+            "agreed",
+            f"{figures.agreed(agreement)}, until {figures.clock(agreement.ends_at, answer.at)}, "
+            f"with {agreement.agreed_with}",
+        )
     if case.repeat_of:
         table.add_row("repeat of", case.repeat_of)
     return table

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from fairuse_cli import steps, views
+from fairuse_cli import agreements, steps, views
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 from fairuse_cli.run import run
@@ -38,6 +38,10 @@ for command in (
     steps.lift,
     steps.pause,
     steps.resume,
+    agreements.agreements,
+    agreements.agree,
+    agreements.consent,
+    agreements.withdraw,
     run,
     demo,
 ):

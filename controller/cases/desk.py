@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from controller.cases import answers, lifecycle, limiting
+from controller.cases.agreements import AgreementBook
 from controller.cases.hosts import Host, Hosts, Seen, see
 from controller.cases.ledger import Ledger, UnknownCase
 from controller.cases.limiting import Circumstances
@@ -68,7 +69,8 @@ class Desk:
         self._ticked_at = clock(), steady()
         self._turn = asyncio.Lock()
         self._ledger = Ledger(database, mode, clock)
-        self._hosts = Hosts(database, policy.rule)
+        self.agreements = AgreementBook(database, clock)
+        self._hosts = Hosts(database, policy.rule, self.agreements)
         self._paused = False
 
     def when_notice_queued(self, call: Callable[[], None]) -> None:
@@ -85,6 +87,7 @@ class Desk:
         async with self._database.read() as connection:
             switch = await switches.get(connection, _PAUSED)
         self._paused = switch is not None and switch.value == "yes"
+        await self.agreements.load()
         standing = await self._ledger.load(now=self._clock())
         if self.mode != "enforce":
             reason = f'The provider set the mode to "{self.mode}": nothing is limited by rule.'
@@ -95,7 +98,7 @@ class Desk:
 
     def see(self, report: Report) -> Seen:
         """What `observe` needs of a report; changes nothing."""
-        return see(report, self.policy.rule)
+        return see(report, self.policy.rule, self.agreements)
 
     async def observe(self, seen: Seen) -> None:
         """Act on a report that is stored: open, move and close cases."""

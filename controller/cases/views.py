@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from controller.fairshare.interval import Interval
 from controller.fairshare.measured import ROW, Measured
 from fairuse_protocol.limits import LimiterState
 from fairuse_protocol.messages import RESOURCES, Message, Resource
@@ -47,8 +48,8 @@ class HostView(Message):
     lost_reports: int
 
 
-def host_view(report: Report, measured: Measured) -> HostView:
-    """The view of one host out of its last report."""
+def host_view(report: Report, measured: Measured, interval: Interval) -> HostView:
+    """The view of one host out of its last report, as measured and as judged."""
     (tenants,) = measured.spans.tenants
     return HostView(
         host=report.host,
@@ -58,7 +59,7 @@ def host_view(report: Report, measured: Measured) -> HostView:
         notes=report.notes,
         resources=tuple(_resource_view(measured, resource) for resource in RESOURCES),
         tenants=tuple(
-            _tenant_view(report.host, tenant, measured, index)
+            _tenant_view(report.host, tenant, measured, interval, index)
             for index, tenant in enumerate(tenants)
         ),
         limiter=report.limiter,
@@ -78,14 +79,15 @@ def _resource_view(measured: Measured, resource: Resource) -> ResourceView:
     )
 
 
-def _tenant_view(host: str, tenant: str, measured: Measured, index: int) -> TenantView:
-    whole = measured.capacity[:, 0] * measured.weights[index] / measured.weights.sum()
+def _tenant_view(
+    host: str, tenant: str, measured: Measured, interval: Interval, index: int
+) -> TenantView:
     return TenantView(
         host=host,
         tenant=tenant,
         weight=float(measured.weights[index]),
         used={resource: float(measured.used[ROW[resource], index]) for resource in RESOURCES},
-        fair_share={resource: float(whole[ROW[resource]]) for resource in RESOURCES},
+        fair_share={resource: interval.fair_share(resource, index) for resource in RESOURCES},
         waiting={
             resource: waiting
             for resource in RESOURCES
