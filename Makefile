@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check constraints format clean
+.PHONY: help setup demo run test check constraints catalogues format clean
 
 help:
 	@echo "make demo    the whole story on this machine's kernel, about two minutes"
@@ -39,6 +39,17 @@ constraints:
 	rm -rf $(VENV) && : > constraints.txt && $(MAKE) setup
 	(echo "# Every package by name and version, as tested. Made by: make constraints"; \
 	 $(BIN)/pip freeze --exclude-editable) > constraints.txt
+
+# Brings every catalogue up to date with the texts in the code; what is new stands in it untranslated.
+CATALOGUES := controller/language/catalogues
+catalogues: setup
+	@mkdir -p var
+	$(BIN)/pybabel -q extract -F babel.cfg -k message -k messages:1,2 --sort-by-file \
+	    --add-location=file --project=Fairuse -o var/fairuse.pot .
+	for file in $(CATALOGUES)/*.po; do \
+	    $(BIN)/pybabel -q update -i var/fairuse.pot -o $$file -l $$(basename $$file .po) \
+	        -w 100 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date; \
+	done
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from controller.language.catalogue import languages
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration
 
@@ -110,10 +111,22 @@ class TenantContact(Settings):
     """Whom to write to about one tenant, in the order of `channels`."""
 
     name: str = ""
+    language: str = "en"
+    """As a catalogue in controller/language/catalogues is named, or "en"."""
     email: tuple[str, ...] = ()
     webhook_url: str = ""
     webhook_secret_file: str = ""
     channels: tuple[Literal["email", "webhook"], ...] = ("email",)
+
+    def __post_init__(self) -> None:
+        """Only what there are words for."""
+        known = ", ".join(f'"{code}"' for code in sorted(languages()))
+        require(
+            self.language in languages(),
+            "language",
+            expected=f"one of {known}",
+            found=f'"{self.language}"',
+        )
 
 
 class TenantDirectory(Settings):

@@ -1,6 +1,7 @@
 """The `fairuse` command: what is going on, the steps that a person may take, and the demo.
 
-It talks to the controller over HTTP only; `run` and `demo` start the programs themselves.
+It talks to the controller over HTTP only; `run` and `demo` start the programs themselves, and
+`trace` works on files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fairuse_cli import agreements, steps, views
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 from fairuse_cli.run import run
+from fairuse_cli.trace import trace
 
 app = typer.Typer(
     name="fairuse",
@@ -46,6 +48,7 @@ for command in (
     demo,
 ):
     app.command()(command)
+app.add_typer(trace, name="trace")
 
 
 def main() -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +55,15 @@ class Rows:
         """These rows and those that follow."""
         if not len(self):
             return other
-        columns = [
-            np.concatenate((getattr(self, field.name), getattr(other, field.name)))
-            for field in fields(self)[:-1]
-        ]
         figures = zip(self.figures, other.figures, strict=True)
-        return Rows(*columns, tuple(np.concatenate(pair) for pair in figures))
+        return Rows(
+            np.concatenate((self.time, other.time)),
+            np.concatenate((self.host, other.host)),
+            np.concatenate((self.tenant, other.tenant)),
+            np.concatenate((self.row, other.row)),
+            np.concatenate((self.seconds, other.seconds)),
+            tuple(np.concatenate(pair) for pair in figures),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from controller.backtest.checks import Floats
 from controller.backtest.delivery import cpu_waiting, disk_waiting, max_min_shares, network_loss
-from controller.backtest.hosting import CPU, NET_IN, NET_OUT, Floats, Load, disk_load_of
+from controller.backtest.hosting import CPU, NET_IN, NET_OUT, Load, disk_load_of
 from fairuse_protocol.messages import Resource
 
 HARM: Mapping[Resource, float] = {"cpu": 0.1, "disk": 0.1, "net-in": 0.02, "net-out": 0.02}

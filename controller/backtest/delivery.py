@@ -8,9 +8,8 @@ the limits of the model.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from controller.backtest.checks import Floats
 
 WAKE_DELAY_PER_BURST = 0.6
 """What a task that finds all cores busy waits, over what it then runs: one time slice (3 ms, the

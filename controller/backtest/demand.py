@@ -6,6 +6,7 @@ minute is 107 MB. Reading and replaying a trace needs none of this.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,9 @@ def read_demand(directory: Path) -> Demand:
     parts, lengths = [], set()
     for batch in trace.intervals():
         interval = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
-        column = column_of[batch.host[interval], batch.tenant]
+        columns = column_of[batch.host[interval], batch.tenant]
         figures = [getattr(batch.used, name).astype(np.float32) for name in USE_COLUMNS]
-        parts.append((batch.time[interval], column, np.stack(figures)))
+        parts.append((batch.time[interval], columns, np.stack(figures)))
         lengths.update(np.unique(batch.row_seconds).tolist())
     if len(lengths) != 1 or not all(length.is_integer() for length in lengths):
         raise TraceError(
@@ -124,8 +125,10 @@ def write_trace(
     are done, for whoever shows progress.
     """
     write_hosts(_made(directory) / "truth.csv", demand.capacities)
-    asked = SampleWriter(directory, "demand", form)
-    with TraceWriter(directory, recorded, demand.weights_by_name(), form) as writer:
+    with (
+        TraceWriter(directory, recorded, demand.weights_by_name(), form) as writer,
+        contextlib.closing(SampleWriter(directory, "demand", form)) as asked,
+    ):
         for when in demand.chunks():
             delivered = [
                 _delivered_rows(demand, host, when, extra_waits) for host in demand.capacities
@@ -133,7 +136,6 @@ def write_trace(
             writer.write(_joined(delivered))
             asked.write(_joined([_demand_rows(demand, host, when) for host in demand.capacities]))
             yield when.stop
-    asked.close()
 
 
 def _made(directory: Path) -> Path:

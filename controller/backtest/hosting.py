@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from controller.backtest.checks import Floats
 from controller.backtest.delivery import (
-    Floats,
     cpu_waiting,
     disk_waiting,
     max_min_shares,
@@ -33,7 +34,8 @@ class Load:
     @property
     def present(self) -> Floats:
         """Interval x tenant: 1 where the tenant is there, else 0."""
-        return (~np.isnan(self.demand).all(axis=0)).astype(np.float64)
+        present: Floats = np.any(~np.isnan(self.demand), axis=0).astype(np.float64)
+        return present
 
     def entitled_share(self) -> Floats:
         """Interval x tenant: each one's part of the host, weight over the weights present."""
@@ -44,7 +46,8 @@ class Load:
 
     def asked(self, column: int) -> Floats:
         """Interval x tenant, 0 for NaN."""
-        return np.nan_to_num(self.demand[column], nan=0.0)
+        asked: Floats = np.nan_to_num(self.demand[column], nan=0.0)
+        return asked
 
     def share_asked(self, column: int) -> Floats:
         """As `asked`, over the host's capacity; 0 where nothing limits it."""
@@ -88,7 +91,7 @@ def deliver(load: Load) -> Delivered:
     waits[2], own[2] = net_waiting(load.asked(NET_IN), load.asked(NET_OUT), *losses)
     used[np.isnan(load.demand)] = np.nan
     for wait, columns in enumerate(((CPU,), (DISK_BYTES, DISK_OPS), (NET_IN, NET_OUT))):
-        unmeasured = np.isnan(load.demand[list(columns)]).all(axis=0)
+        unmeasured: npt.NDArray[np.bool_] = np.all(np.isnan(load.demand[list(columns)]), axis=0)
         waits[wait][unmeasured] = np.nan
         own[wait][unmeasured.all(axis=1)] = np.nan
     return Delivered(used, waits, own)

@@ -76,8 +76,9 @@ class Injector:
         """Inject that many episodes of each kind; TraceError where one finds no place."""
         if any(kind.needs_big_plan for kind in kinds):
             self.give_big_plans()
-        for _ in range(per_kind):
-            for kind in kinds:
+        # Those that fit on few hosts first, while there is room.
+        for kind in sorted(kinds, key=lambda kind: not kind.needs_big_plan):
+            for _ in range(per_kind):
                 yield self._inject_one(kind)
 
     def result(self) -> Injected:
@@ -107,10 +108,12 @@ class Injector:
         begin = int(self._random.integers(margin, last))
         around = slice(begin - margin, begin + length + margin)
         load = self._demand.load(host, slice(begin, begin + length))
-        if self._taken[host][around].any() or not _suits(load, kind):
+        if self._taken[host][around].any() or not _suits(load, kind, self._big_plans.get(host)):
             return None
         scene = Scene(load, self._demand.seconds, self._random, self._big_plans.get(host))
         parts = kind.play(scene)
+        if not parts:
+            return None
         changed = self._with(scene, host, begin, around)
         if not _is_as_meant(label_host(changed, host), changed, host, kind, parts, minutes):
             return None
@@ -149,11 +152,13 @@ class Injector:
             extra[:, when] = scene.extra_waits
 
 
-def _suits(load: Load, kind: Kind) -> bool:
-    """Everyone is there all the time, everything was measured, and the host is not too busy."""
-    if load.demand.shape[2] < _LEAST_TENANTS or np.isnan(load.demand).any():
+def _suits(load: Load, kind: Kind, big_plan: int | None) -> bool:
+    """Nobody comes or goes, all was measured, and the host is not too busy already."""
+    measured = ~np.isnan(load.demand)
+    there: npt.NDArray[np.bool_] = np.all(measured, axis=(0, 1))
+    if np.isnan(load.capacity).any() or (np.any(measured, axis=(0, 1)) != there).any():
         return False
-    if np.isnan(load.capacity).any():
+    if there.sum() < _LEAST_TENANTS or (big_plan is not None and not there[big_plan]):
         return False
     busiest = max(load.share_asked(column).sum(axis=1).mean() for column in range(CPU, 5))
     return bool(busiest <= kind.most_busy)
@@ -167,7 +172,7 @@ def _is_as_meant(
     parts: Sequence[Part],
     minutes: float,
 ) -> bool:
-    """Whether the counterfactual says of the episode what its kind promises."""
+    """Whether the counterfactual says of the episode, in one stretch, what its kind promises."""
     if kind.meant == "told":
         return True
     names = changed.tenants
@@ -177,12 +182,10 @@ def _is_as_meant(
             label.answer == "1" or (label.tenant, label.resource) in concerned for label in labels
         )
     least = minutes * 60 * (_LEAST_OF_RAMP if kind.name == "slow-ramp" else _LEAST_OF_EPISODE)
-    guilty: dict[tuple[str, Resource], int] = {}
-    for label in labels:
-        if label.answer == "1":
-            key = (label.tenant, label.resource)
-            guilty[key] = guilty.get(key, 0) + label.end - label.begin
-    return all(guilty.get(key, 0) >= least for key in concerned)
+    guilty = [label for label in labels if label.answer == "1"]
+    lengths = {(label.tenant, label.resource): label.end - label.begin for label in guilty}
+    whole = sum((label.tenant, label.resource) in concerned for label in guilty) == len(concerned)
+    return whole and all(lengths.get(key, 0) >= least for key in concerned)
 
 
 def name_labels(labels: Sequence[Label], episodes: Sequence[Episode]) -> list[Label]:

@@ -84,20 +84,34 @@ def read_planetlab(directory: Path) -> Iterator[Machine]:
 
 
 def _bitbrains_records(path: Path) -> npt.NDArray[np.float64]:
-    records = []
-    for number, line in enumerate(_lines(path)[1:], start=2):
-        cells = line.split(";")
-        try:
-            record = [float(cell) for cell in cells]
-        except ValueError as error:
-            raise TraceError(f"{path}:{number}: expected numbers, {error}") from error
-        if len(record) != _BITBRAINS_COLUMNS or not np.isfinite(record).all() or min(record) < 0:
+    lines = _lines(path)[1:]
+    for number, line in enumerate(lines, start=2):
+        if line.count(";") != _BITBRAINS_COLUMNS - 1:
             raise TraceError(
-                f"{path}:{number}: expected {_BITBRAINS_COLUMNS} numbers of 0 or more with ; "
-                f"between them, found {line.strip()!r}"
+                f"{path}:{number}: expected {_BITBRAINS_COLUMNS} numbers with ; between them, "
+                f"found {line!r}"
             )
-        records.append(record)
-    return np.array(records).reshape(-1, _BITBRAINS_COLUMNS)
+    try:
+        cells = np.array(";".join(lines).split(";") if lines else [], dtype=np.float64)
+    except ValueError as error:
+        raise TraceError(f"{_where_no_number(path, lines)}: expected numbers: {error}") from error
+    records = cells.reshape(-1, _BITBRAINS_COLUMNS)
+    wrong = ~(np.isfinite(records) & (records >= 0)).all(axis=1)
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        raise TraceError(
+            f"{path}:{number + 2}: expected numbers of 0 or more, found {lines[number]!r}"
+        )
+    return records
+
+
+def _where_no_number(path: Path, lines: list[str]) -> str:
+    for number, line in enumerate(lines, start=2):
+        try:
+            np.array(line.split(";"), dtype=np.float64)
+        except ValueError:
+            return f"{path}:{number}"
+    return str(path)
 
 
 def _planetlab_percent(path: Path) -> npt.NDArray[np.float64]:

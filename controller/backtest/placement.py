@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ class Placement:
     """Of the trace that comes out; a record is held constant for its five minutes."""
     days: float = math.inf
     """How much of the machines' time, from its beginning."""
-    capacity: HostCapacity = HostCapacity()
+    capacity: HostCapacity = field(default_factory=HostCapacity)
     """What every host can deliver; where None, so much that DEMAND_MET_SHARE holds."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from controller.backtest.hosting import CPU, DISK_BYTES, DISK_OPS, NET_IN, NET_OUT, Floats, Load
+from controller.backtest.checks import Floats
+from controller.backtest.hosting import CPU, DISK_BYTES, DISK_OPS, NET_IN, NET_OUT, Load
 from fairuse_protocol.messages import Resource
 
 _COLUMN: dict[Resource, int] = {
@@ -44,6 +44,11 @@ class Scene:
         """How many intervals that is, one at least."""
         return max(1, round(count * 60 / self.seconds))
 
+    @property
+    def present(self) -> list[int]:
+        """The tenants that are there."""
+        return [int(tenant) for tenant in np.flatnonzero(self.load.present[0])]
+
     def entitled(self) -> Floats:
         """Each tenant's part of the host, when the episode begins."""
         first: Floats = self.load.entitled_share()[0]
@@ -61,7 +66,7 @@ class Scene:
 
     def pick(self, count: int = 1) -> tuple[int, ...]:
         """That many tenants, by chance; never the one with the big plan."""
-        there = [t for t in range(self.load.demand.shape[2]) if t != self.big_plan]
+        there = [tenant for tenant in self.present if tenant != self.big_plan]
         return tuple(int(t) for t in self.random.choice(there, size=count, replace=False))
 
     def steady(self, level: float) -> Floats:
@@ -100,16 +105,16 @@ class Scene:
         `count` of them by chance; without it all.
         """
         entitled, share = self.entitled(), self.share(resource).mean(axis=0)
-        chosen = [t for t in range(len(entitled)) if t not in spared]
+        chosen = [tenant for tenant in self.present if tenant not in spared]
         if count is not None:
-            chosen = list(self.random.choice(chosen, size=min(count, len(chosen)), replace=False))
+            chosen = self.random.choice(chosen, min(count, len(chosen)), replace=False).tolist()
         for tenant in chosen:
             wanted = entitled[tenant] * self.random.uniform(low, high)
             if wanted > share[tenant]:
-                self.ask(int(tenant), resource, self.steady(wanted - share[tenant]))
+                self.ask(tenant, resource, self.steady(wanted - share[tenant]))
 
-    def silence(self, resource: Resource, tenants: npt.NDArray[np.intp]) -> None:
-        """Take away what these tenants ask for of the resource."""
+    def silence(self, resource: Resource) -> None:
+        """Take away what everybody asks for of the resource."""
         columns = [DISK_BYTES, DISK_OPS] if resource == "disk" else [_COLUMN[resource]]
         for column in columns:
-            self.load.demand[column][:, tenants] = 0.0
+            self.load.demand[column][:, self.present] = 0.0

@@ -20,7 +20,7 @@ from controller.backtest.layout import TraceError
 NAME = pa.dictionary(pa.int32(), pa.string())
 """Hosts and tenants: few names in many rows."""
 
-_CSV_BLOCK_BYTES = 4 * 2**20
+_CSV_BLOCK_BYTES = 2**20
 _PARQUET_BATCH_ROWS = 65_536
 _ARROW_REASON = re.compile(
     r"(?:In CSV column #(?P<column>\d+): )?(?:CSV parse error: )?Row #(?P<row>\d+): (?P<reason>.*)",

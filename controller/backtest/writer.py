@@ -20,11 +20,12 @@ from controller.backtest.registry import Weights, write_hosts, write_tenants
 
 Form = Literal["csv.gz", "parquet"]
 
-_DECIMALS = (
-    dict.fromkeys(FIGURE_COLUMNS, 1)
-    | {"cpu_cores": 4, "disk_ops_per_second": 2}
-    | dict.fromkeys(WAIT_COLUMNS, 4)
-)
+_DECIMALS = {
+    **dict.fromkeys(FIGURE_COLUMNS, 1),
+    **dict.fromkeys(WAIT_COLUMNS, 4),
+    "cpu_cores": 4,
+    "disk_ops_per_second": 2,
+}
 """A tenth of a byte per second and a ten-thousandth of a core or of the time: below any noise."""
 _SCHEMA = pa.schema(SAMPLE_TYPES.items())
 _PLAIN_SCHEMA = pa.schema(

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from controller.contact.wording import CAPACITY_NAMES, clock_time, figure
+from controller.contact.wording import brief_date, capacity_name, clock_time, figure
 from controller.fairshare.evidence import Sample, Verdict
 from controller.fairshare.sentence import amount
+from controller.language.catalogue import ENGLISH, Language, message
+from controller.language.figures import axis_number, percent
 from fairuse_protocol.messages import Resource
 
 Point = tuple[float, float]
@@ -22,11 +23,11 @@ PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM = 42.0, 540.0, 32.0, 218.0
 _MOST_COLUMNS = 240
 """More than this many steps cannot be told apart at this width."""
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
-_AXIS = {
-    "cpu": "CPU cores",
-    "disk": "% of what the disks can do",
-    "net-in": "incoming",
-    "net-out": "outgoing",
+_AXIS: dict[Resource, str] = {
+    "cpu": message("CPU cores"),
+    "disk": message("%% of what the disks can do"),
+    "net-in": message("%(unit)s incoming"),
+    "net-out": message("%(unit)s outgoing"),
 }
 _BIT_UNITS = ((1e12, "Tbit/s"), (1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"), (1.0, "bit/s"))
 
@@ -44,6 +45,7 @@ class Chart:
     """Everything to draw. Lists of points are unbroken stretches of measured time."""
 
     axis_title: str
+    time_title: str
     usage: tuple[tuple[Point, ...], ...]
     fair_share: tuple[tuple[Point, ...], ...]
     capacity_y: float
@@ -75,7 +77,7 @@ class _Scale:
         return round(PLOT_BOTTOM - share * (PLOT_BOTTOM - PLOT_TOP), 2)
 
 
-def lay_out(verdict: Verdict) -> Chart:
+def lay_out(verdict: Verdict, language: Language = ENGLISH) -> Chart:
     """The chart of one verdict's evidence."""
     samples = thinned(verdict.samples, _MOST_COLUMNS)
     end = verdict.decided_at
@@ -85,24 +87,30 @@ def lay_out(verdict: Verdict) -> Chart:
     step = _nice_step(most / factor / 4)
     top = math.ceil(round(most / factor / step, 6)) * step
     scale = _Scale(start, end, top * factor)
-    share = figure(verdict.resource, verdict.average_fair_share)
-    capacity = figure(verdict.resource, verdict.capacity)
+    share = figure(verdict.resource, verdict.average_fair_share, language)
+    capacity = figure(verdict.resource, verdict.capacity, language)
     return Chart(
-        axis_title=unit,
+        axis_title=language.gettext(_AXIS[verdict.resource], unit=unit),
+        time_title=language.gettext("time, UTC"),
         usage=tuple(_steps(run, scale, "used") for run in _runs(samples)),
         fair_share=tuple(_steps(run, scale, "fair_share") for run in _runs(samples)),
         capacity_y=scale.y(verdict.capacity),
         waited=_bands(samples, scale),
-        x_ticks=_time_ticks(scale),
+        x_ticks=_time_ticks(scale, language),
         y_ticks=tuple(
-            Tick(scale.y(step * n * factor), f"{step * n:g}") for n in range(round(top / step) + 1)
+            Tick(scale.y(step * n * factor), axis_number(step * n, language))
+            for n in range(round(top / step) + 1)
         ),
-        usage_label="Your server's use",
-        fair_share_label=f"Its fair share ({share})",
-        capacity_label=f"{CAPACITY_NAMES[verdict.resource]} ({capacity})",
-        waited_label="Other customers' servers waited",
-        title=f"Use over time, {clock_time(start)} to {clock_time(end)} UTC",
-        description=_description(verdict, samples),
+        usage_label=language.gettext("Your server's use"),
+        fair_share_label=language.gettext("Its fair share (%(amount)s)", amount=share),
+        capacity_label=f"{capacity_name(verdict.resource, language)} ({capacity})",
+        waited_label=language.gettext("Other customers' servers waited"),
+        title=language.gettext(
+            "Use over time, %(start)s to %(end)s UTC",
+            start=clock_time(start, language),
+            end=clock_time(end, language),
+        ),
+        description=_description(verdict, samples, language),
     )
 
 
@@ -171,25 +179,27 @@ def _bands(samples: Sequence[Sample], scale: _Scale) -> tuple[tuple[float, float
     )
 
 
-def _time_ticks(scale: _Scale) -> tuple[Tick, ...]:
+def _time_ticks(scale: _Scale, language: Language) -> tuple[Tick, ...]:
     wanted = (scale.end - scale.start) / 5
     step = next((step for step in _TIME_STEPS if step >= wanted), _TIME_STEPS[-1])
     first = math.ceil(scale.start / step) * step
-    form = "%H:%M:%S" if step < 60 else "%H:%M" if step < 43200 else "%d %b"
-    return tuple(
-        Tick(scale.x(at), datetime.fromtimestamp(at, UTC).strftime(form))
-        for at in range(first, int(scale.end) + 1, step)
-    )
+
+    def label(at: int) -> str:
+        if step < 43200:
+            return clock_time(at, language, seconds=step < 60)
+        return brief_date(at, language)
+
+    return tuple(Tick(scale.x(at), label(at)) for at in range(first, int(scale.end) + 1, step))
 
 
 def _unit(resource: Resource, most: float) -> tuple[float, str]:
-    """What one step of the vertical axis is in the resource's own unit, and its title."""
+    """What one step of the vertical axis is in the resource's own unit, and a rate's unit."""
     if resource == "cpu":
-        return 1.0, _AXIS[resource]
+        return 1.0, ""
     if resource == "disk":
-        return 0.01, _AXIS[resource]
+        return 0.01, ""
     bits, name = next((unit for unit in _BIT_UNITS if most * 8 >= unit[0]), _BIT_UNITS[-1])
-    return bits / 8, f"{name} {_AXIS[resource]}"
+    return bits / 8, name
 
 
 def _nice_step(least: float) -> float:
@@ -200,16 +210,19 @@ def _nice_step(least: float) -> float:
     return next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= least * 0.999)
 
 
-def _description(verdict: Verdict, samples: Sequence[Sample]) -> str:
+def _description(verdict: Verdict, samples: Sequence[Sample], language: Language) -> str:
     resource = verdict.resource
     most = max((sample.used for sample in samples), default=0.0)
     waited = sum(sample.seconds for sample in samples if sample.neighbours_harmed > 0)
     measured = sum(sample.seconds for sample in samples)
-    share = f"{waited / measured:.0%}".replace("%", " %") if measured else "0 %"
-    return (
-        f"Your server used {amount(resource, verdict.average_used)} on average and "
-        f"{amount(resource, most)} at most. Its fair share is "
-        f"{amount(resource, verdict.average_fair_share)}. {CAPACITY_NAMES[resource]}: "
-        f"{figure(resource, verdict.capacity)}. Other customers' servers waited in {share} "
-        f"of the measured time."
+    return language.gettext(
+        "Your server used %(average)s on average and %(most)s at most. Its fair share is "
+        "%(share)s. %(whole)s: %(capacity)s. Other customers' servers waited in %(waited)s of the "
+        "measured time.",
+        average=amount(resource, verdict.average_used, language),
+        most=amount(resource, most, language),
+        share=amount(resource, verdict.average_fair_share, language),
+        whole=capacity_name(resource, language),
+        capacity=figure(resource, verdict.capacity, language),
+        waited=percent(waited / measured if measured else 0.0, language),
     )

@@ -85,7 +85,7 @@ def _draw_axes(brush: _Brush, chart: Chart) -> None:
         brush.text((PLOT_LEFT - 8, tick.at), tick.label, "rm")
     for tick in chart.x_ticks:
         brush.text((tick.at, PLOT_BOTTOM + 16), tick.label, "mm")
-    brush.text((PLOT_RIGHT, PLOT_BOTTOM + 38), "time, UTC", "rm")
+    brush.text((PLOT_RIGHT, PLOT_BOTTOM + 38), chart.time_title, "rm")
 
 
 def _draw_lines(brush: _Brush, chart: Chart) -> None:

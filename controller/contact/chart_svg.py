@@ -60,7 +60,7 @@ def _axes(chart: Chart) -> Iterator[str]:
         )
     yield (
         f'<text class="chart-tick" text-anchor="end" x="{PLOT_RIGHT}" '
-        f'y="{PLOT_BOTTOM + 44}">time, UTC</text>'
+        f'y="{PLOT_BOTTOM + 44}">{escape(chart.time_title)}</text>'
     )
 
 

@@ -20,8 +20,12 @@ from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, Sta
 from controller.contact import wording
 from controller.contact.chart import lay_out
 from controller.contact.chart_png import draw_png
+from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
-from controller.fairshare.sentence import amount, duration, sentence, waited
+from controller.fairshare.sentence import amount, duration, sentence
+from controller.language.catalogue import ENGLISH, Language, languages
+from controller.language.figures import whole
+from controller.language.templates import in_every_language
 from controller.settings import TenantContact
 
 CHART_ID = "chart"
@@ -65,37 +69,41 @@ def render(
     contact: TenantContact,
     terms: NoticeTerms,
 ) -> RenderedNotice:
-    """One notice about a case as `document` kept it at `queued_at`."""
-    case = document.case
+    """One notice about a case as `document` kept it at `queued_at`, in the contact's language."""
+    case, language = document.case, languages()[contact.language]
     page_url = terms.link_for(case.id, queued_at)
-    chart = lay_out(case.verdict)
-    evidence = sentence(case.verdict, whose=f"your server {case.tenant}")
+    chart = lay_out(case.verdict, language)
+    evidence = sentence(
+        case.verdict, whose=wording.your_server(case.tenant, language), language=language
+    )
     values = {
         "case": case,
+        "tenant": case.tenant,
         "mode": document.mode,
-        "greeting": f"Hello {contact.name}," if contact.name else "Hello,",
+        "greeting": _greeting(contact.name, language),
         "provider": terms.provider_name,
         "policy": terms.policy,
         "page_url": page_url,
-        "resource": wording.RESOURCE_NAMES[case.resource],
+        "resource": wording.resource_name(case.resource, language),
         "sentence": evidence,
-        "figures": evidence_figures(case),
+        "figures": evidence_figures(case, language),
+        "causes": wording.causes(language),
         "chart": chart,
         "chart_id": CHART_ID,
-        "time_to_answer": duration(time_to_answer_seconds(case, terms.policy)),
-        "longest_limit": duration(terms.policy.limit.lease),
-        "limit": limit_words(case, document.limit),
-        "effect": effect_bars(case.effect),
+        "time_to_answer": duration(time_to_answer_seconds(case, terms.policy), language),
+        "longest_limit": duration(terms.policy.limit.lease, language),
+        "limit": limit_words(case, document.limit, language),
+        "effect": effect_bars(case.effect, language),
     }
-    subject, _, text = _text_templates.get_template(f"{kind}.txt.j2").render(values).partition("\n")
+    subject, text = _written(kind, values, language)
     return RenderedNotice(
         id=notice_id,
         case_id=case.id,
         kind=kind,
         first_notice_id=case.notice,
-        subject=subject.removeprefix("Subject: "),
-        text=_tidy(text),
-        html=_html_templates.get_template(f"{kind}.html.j2").render(values),
+        subject=subject,
+        text=text,
+        html=_html_templates[language.code].get_template(f"{kind}.html.j2").render(values),
         chart_png=draw_png(chart) if kind == "first-notice" else None,
         chart_description=chart.description,
         queued_at=queued_at,
@@ -103,55 +111,84 @@ def render(
     )
 
 
-def evidence_figures(case: Case) -> tuple[tuple[str, str], ...]:
+def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
     """The evidence as labels and values."""
     verdict = case.verdict
     start = verdict.decided_at - verdict.window_seconds
     if verdict.samples:
         start = max(start, verdict.samples[0].ended_at - verdict.samples[0].seconds)
+    used = amount(case.resource, verdict.average_used, language)
     return (
-        ("Your server's use", f"{amount(case.resource, verdict.average_used)} on average"),
-        ("Its fair share", amount(case.resource, verdict.average_fair_share)),
         (
-            wording.CAPACITY_NAMES[case.resource],
-            wording.figure(case.resource, verdict.capacity),
+            language.gettext("Your server's use"),
+            language.gettext("%(amount)s on average", amount=used),
         ),
         (
-            "Others affected",
-            f"{verdict.neighbours_harmed} of {verdict.neighbours} waited "
-            f"{waited(case.resource, verdict.neighbours_waiting)}",
+            language.gettext("Its fair share"),
+            amount(case.resource, verdict.average_fair_share, language),
         ),
-        ("Measured", wording.span(start, verdict.decided_at)),
+        (
+            wording.capacity_name(case.resource, language),
+            wording.figure(case.resource, verdict.capacity, language),
+        ),
+        (language.gettext("Others affected"), _others_affected(verdict, language)),
+        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language)),
     )
 
 
-def limit_words(case: Case, limit: StandingLimit | None) -> dict[str, str | bool] | None:
+def limit_words(
+    case: Case, limit: StandingLimit | None, language: Language = ENGLISH
+) -> dict[str, str | bool] | None:
     """What there is to say of a limit; None when there is none."""
     if limit is None:
         return None
     return {
-        "allowance": amount(case.resource, limit.allowance),
-        "fair_share": amount(case.resource, limit.fair_share),
-        "until": wording.moment(limit.lease_until),
+        "allowance": amount(case.resource, limit.allowance, language),
+        "fair_share": amount(case.resource, limit.fair_share, language),
+        "until": wording.moment(limit.lease_until, language),
         "by_staff": case.deadline is None or limit.ordered_at < case.deadline,
     }
 
 
-def effect_bars(effect: Effect | None) -> tuple[dict[str, str | int], ...]:
+def effect_bars(
+    effect: Effect | None, language: Language = ENGLISH
+) -> tuple[dict[str, str | int], ...]:
     """Neighbours' waiting in up to three bars, in percent of the longest."""
     if effect is None:
         return ()
     shares = (
-        ("Before", effect.before),
-        ("While it stood", effect.during),
-        ("Afterwards", effect.after),
+        (language.gettext("Before"), effect.before),
+        (language.gettext("While it stood"), effect.during),
+        (language.gettext("Afterwards"), effect.after),
     )
     most = max(share for _, share in shares if share is not None) or 1.0
     return tuple(
-        {"label": label, "share": wording.percent(share), "width": round(100 * share / most)}
+        {
+            "label": label,
+            "share": wording.percent(share, language),
+            "width": round(100 * share / most),
+        }
         for label, share in shares
         if share is not None
     )
+
+
+def _others_affected(verdict: Verdict, language: Language) -> str:
+    """How many, and how much they waited, in the terms in which it was measured."""
+    values = {
+        "harmed": whole(verdict.neighbours_harmed, language),
+        "all": whole(verdict.neighbours, language),
+        "share": wording.percent(verdict.neighbours_waiting, language),
+    }
+    if verdict.resource in ("net-in", "net-out"):
+        return language.gettext(
+            "%(harmed)s of %(all)s waited, with %(share)s of packets held up", **values
+        )
+    return language.gettext("%(harmed)s of %(all)s waited %(share)s of the time", **values)
+
+
+def _greeting(name: str, language: Language) -> str:
+    return language.gettext("Hello %(name)s,", name=name) if name else language.gettext("Hello,")
 
 
 def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str) -> dict[str, Any]:
@@ -178,6 +215,13 @@ def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str
     }
 
 
+def _written(kind: NoticeKind, values: dict[str, Any], language: Language) -> tuple[str, str]:
+    """Subject and plain text."""
+    template = _text_templates[language.code].get_template(f"{kind}.txt.j2")
+    subject, _, text = template.render(values).partition("\n")
+    return subject.removeprefix("Subject: "), _tidy(text)
+
+
 def _tidy(text: str) -> str:
     """Paragraphs with one empty line between them, whatever the template's branches left."""
     return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
@@ -186,6 +230,18 @@ def _tidy(text: str) -> str:
 def _prose(text: str) -> str:
     """A paragraph for plain-text mail."""
     return textwrap.fill(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False)
+
+
+def _bullet(text: str) -> str:
+    """One point of a list for plain-text mail."""
+    return textwrap.fill(
+        " ".join(text.split()),
+        74,
+        initial_indent="  * ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _environment(*, html: bool) -> jinja2.Environment:
@@ -197,8 +253,9 @@ def _environment(*, html: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["prose"] = _prose
+    environment.filters["bullet"] = _bullet
     return environment
 
 
-_text_templates = _environment(html=False)
-_html_templates = _environment(html=True)
+_text_templates = in_every_language(lambda: _environment(html=False))
+_html_templates = in_every_language(lambda: _environment(html=True))

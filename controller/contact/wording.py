@@ -4,60 +4,115 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from controller.fairshare import sentence
-from controller.fairshare.sentence import amount, duration
+from babel.dates import format_date, format_skeleton, format_time
+
+from controller.fairshare.sentence import amount, brief_amount
+from controller.language import figures
+from controller.language.catalogue import ENGLISH, Language, message
 from fairuse_protocol.messages import Resource
 
-RESOURCE_NAMES: dict[Resource, str] = {
-    "cpu": "CPU time",
-    "disk": "disk time",
-    "net-in": "incoming network traffic",
-    "net-out": "outgoing network traffic",
+_RESOURCES: dict[Resource, str] = {
+    "cpu": message("CPU time"),
+    "disk": message("disk time"),
+    "net-in": message("incoming network traffic"),
+    "net-out": message("outgoing network traffic"),
 }
-CAPACITY_NAMES: dict[Resource, str] = {
-    "cpu": "The whole machine",
-    "disk": "All that the disks can do",
-    "net-in": "The whole machine",
-    "net-out": "The whole machine",
+_CAPACITIES: dict[Resource, str] = {
+    "cpu": message("The whole machine"),
+    "disk": message("All that the disks can do"),
+    "net-in": message("The whole machine"),
+    "net-out": message("The whole machine"),
 }
+_CAUSES = (
+    (
+        message("A job that ran away"),
+        message("look at the busiest processes, and at what is scheduled."),
+    ),
+    (
+        message("A backup, an import or a build"),
+        message("let it run slower, or at another hour."),
+    ),
+    (
+        message("A break-in"),
+        message(
+            "if you cannot tell where the load comes from, look for logins, processes, scheduled "
+            "jobs and traffic that are not yours."
+        ),
+    ),
+)
 
 
-def brief_amount(resource: Resource, value: float) -> str:
-    """An amount where its surroundings say of what: "6.2", "62 %", "48 Mbit/s"."""
-    return amount(resource, value).partition(" CPU")[0].partition(" of ")[0]
+def resource_name(resource: Resource, language: Language = ENGLISH) -> str:
+    """What is short: "CPU time"."""
+    return language.gettext(_RESOURCES[resource])
 
 
-def figure(resource: Resource, value: float) -> str:
+def capacity_name(resource: Resource, language: Language = ENGLISH) -> str:
+    """What all of a resource is: "The whole machine"."""
+    return language.gettext(_CAPACITIES[resource])
+
+
+def your_server(tenant: str, language: Language = ENGLISH) -> str:
+    """Whose server, to its owner: "your server web-042"."""
+    return language.gettext("your server %(tenant)s", tenant=tenant)
+
+
+def causes(language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
+    """What heavy use might come from, and what to do about it."""
+    return tuple((language.gettext(name), language.gettext(advice)) for name, advice in _CAUSES)
+
+
+def figure(resource: Resource, value: float, language: Language = ENGLISH) -> str:
     """An amount beside a label, which for disks says already what the share is of."""
-    return brief_amount(resource, value) if resource == "disk" else amount(resource, value)
+    written = brief_amount if resource == "disk" else amount
+    return written(resource, value, language)
 
 
-def moment(at: float) -> str:
+def moment(at: float, language: Language = ENGLISH) -> str:
     """A date and time: "22 November 2026, 14:05 UTC"."""
-    when = datetime.fromtimestamp(at, UTC)
-    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+    return language.gettext(
+        "%(date)s, %(time)s UTC", date=_date(at, language), time=clock_time(at, language)
+    )
 
 
-def clock_time(at: float) -> str:
-    """A time of day: "14:05"."""
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M}"
+def clock_time(at: float, language: Language = ENGLISH, *, seconds: bool = False) -> str:
+    """A time of day: "14:05", "14:05:30"."""
+    form = "medium" if seconds else "short"
+    return format_time(datetime.fromtimestamp(at, UTC), form, locale=language.locale)
 
 
-def span(start: float, end: float) -> str:
+def brief_date(at: float, language: Language = ENGLISH) -> str:
+    """A day where the year goes without saying: "22 Nov"."""
+    return format_skeleton("MMMd", datetime.fromtimestamp(at, UTC), locale=language.locale)
+
+
+def span(start: float, end: float, language: Language = ENGLISH) -> str:
     """From when to when, with the date said once where that is enough."""
-    same_day = datetime.fromtimestamp(start, UTC).date() == datetime.fromtimestamp(end, UTC).date()
-    if same_day:
-        return f"{moment(start).removesuffix(' UTC')} to {clock_time(end)} UTC"
-    return f"{moment(start)} to {moment(end)}"
+    if _date(start, language) != _date(end, language):
+        return language.gettext(
+            "%(start)s to %(end)s", start=moment(start, language), end=moment(end, language)
+        )
+    return language.gettext(
+        "%(date)s, %(start)s to %(end)s UTC",
+        date=_date(start, language),
+        start=clock_time(start, language),
+        end=clock_time(end, language),
+    )
 
 
-def from_now(at: float, now: float) -> str:
+def from_now(at: float, now: float, language: Language = ENGLISH) -> str:
     """How far away a time is: "in 3 hours", "20 minutes ago", "now"."""
     if abs(at - now) < 1:
-        return "now"
-    return f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago"
+        return language.gettext("now")
+    return figures.from_now(at - now, language)
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, language: Language = ENGLISH) -> str:
     """A share for people: "23 %"; "not measured" when there is none."""
-    return "not measured" if share is None else sentence.percent(share)
+    if share is None:
+        return language.gettext("not measured")
+    return figures.percent(share, language)
+
+
+def _date(at: float, language: Language) -> str:
+    return format_date(datetime.fromtimestamp(at, UTC), "long", locale=language.locale)

@@ -1,92 +1,221 @@
-"""A verdict in one sentence that a customer can check against their own server."""
+"""A verdict in a few words that a customer can check against their own server.
+
+What stands here in English is what the catalogues translate: whole clauses, since each language
+has an order of its own.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from controller.fairshare.evidence import Verdict
+from controller.language.catalogue import ENGLISH, Language, message, messages
+from controller.language.figures import (
+    as_written,
+    counted,
+    duration,
+    figure,
+    percent,
+    rate,
+    times,
+    whole,
+)
 from fairuse_protocol.messages import Resource
-from fairuse_protocol.units import Rate
+
+__all__ = ["amount", "brief_amount", "duration", "percent", "sentence", "waited"]
 
 
-def sentence(verdict: Verdict, *, whose: str = "your server") -> str:
-    """What was seen, with the figures: the customer's sentence."""
-    return (
-        f"Over the last {duration(verdict.window_seconds)} {whose} {_used(verdict)} on average, "
-        f"{verdict.ratio:.1f} times its fair share of {_bare(verdict, verdict.average_fair_share)},"
-        f" while {_waiting(verdict)}."
+def sentence(
+    verdict: Verdict,
+    *,
+    whose: str = "",
+    language: Language = ENGLISH,
+    causes: int = 1,
+    usual: float | None = None,
+    capacity_known: bool = True,
+    utilisation: float | None = None,
+) -> str:
+    """What was seen, with the figures: the customer's sentence.
+
+    `whose` names the server in `language`; "your server" unless told. With `causes` over 1 others
+    share the blame; `usual` is what the tenant uses at this hour of the week, in the resource's
+    unit; `utilisation` (0 to 1) of the host is told when nobody has been harmed yet.
+    """
+    whose = whose or language.gettext("your server")
+    said = _used(verdict, whose, language, capacity_known=capacity_known)
+    circumstance = _circumstance(verdict, utilisation, language)
+    if circumstance:
+        told = language.gettext("%(said)s, %(circumstance)s.", said=said, circumstance=circumstance)
+    else:
+        told = language.gettext("%(said)s.", said=said)
+    sentences = [told[:1].upper() + told[1:]]
+    if usual is not None:
+        much = brief_amount(verdict.resource, usual, language)
+        sentences.append(language.gettext(_USUALLY[verdict.resource], usual=much))
+    if causes > 1:
+        sentences.append(_shared(causes - 1, whose, language))
+    return " ".join(sentences)
+
+
+def amount(resource: Resource, value: float, language: Language = ENGLISH) -> str:
+    """An amount of a resource for people: "6.2 CPU cores", "48 Mbit/s", "62 % of the disks"."""
+    number = brief_amount(resource, value, language)
+    match resource:
+        case "cpu":
+            return language.ngettext(
+                "%(number)s CPU core", "%(number)s CPU cores", as_written(value), number=number
+            )
+        case "disk":
+            return language.gettext("%(share)s of what the disks can do", share=number)
+        case "net-in" | "net-out":
+            return number
+
+
+def brief_amount(resource: Resource, value: float, language: Language = ENGLISH) -> str:
+    """An amount where its surroundings say of what: "6.2", "62 %", "48 Mbit/s"."""
+    match resource:
+        case "cpu":
+            return figure(value, language)
+        case "disk":
+            return percent(value, language)
+        case "net-in" | "net-out":
+            return rate(value, language)
+
+
+def waited(resource: Resource, share: float, language: Language = ENGLISH) -> str:
+    """How much somebody waited, in the terms in which that resource's waiting is measured."""
+    waiting = percent(share, language)
+    if resource in ("net-in", "net-out"):
+        return language.gettext("%(waiting)s of packets held up", waiting=waiting)
+    return language.gettext("%(waiting)s of the time", waiting=waiting)
+
+
+def _told(phrase: _Phrase, count: int | Decimal, language: Language, values: dict[str, str]) -> str:
+    """The phrase, in the form for `count` where it has several."""
+    if isinstance(phrase, str):
+        return language.gettext(phrase, **values)
+    return language.ngettext(*phrase, count, **values)
+
+
+def _used(verdict: Verdict, whose: str, language: Language, *, capacity_known: bool) -> str:
+    """How much, of how much, and how that compares with the fair share."""
+    resource, used, capacity = verdict.resource, verdict.average_used, verdict.capacity
+    count, unit = counted(verdict.window_seconds)
+    values = {
+        "window": language.ngettext(*_WINDOW[unit], count, count=whole(count, language)),
+        "server": whose,
+        "used": brief_amount(resource, used, language),
+        "ratio": times(verdict.ratio, language),
+        "share": brief_amount(resource, verdict.average_fair_share, language),
+    }
+    if capacity_known:
+        values["capacity"] = brief_amount(resource, capacity, language)
+        return _told(_USED[resource], as_written(capacity), language, values)
+    values["part"] = percent(used / capacity if capacity else 0.0, language)
+    return _told(_USED_OF_DELIVERED[resource], as_written(used), language, values)
+
+
+def _circumstance(verdict: Verdict, utilisation: float | None, language: Language) -> str:
+    """What makes it matter: who waited, or how near the machine is to that."""
+    harmed = verdict.neighbours_harmed
+    if harmed:
+        values = {
+            "count": whole(harmed, language),
+            "waited": percent(verdict.neighbours_waiting, language),
+        }
+        return _told(_WAITED[verdict.resource], harmed, language, values)
+    if utilisation is None:
+        return ""
+    return language.gettext(_NEARLY_FULL[verdict.resource], full=percent(utilisation, language))
+
+
+def _shared(others: int, whose: str, language: Language) -> str:
+    return language.ngettext(
+        "The load came from %(server)s together with %(count)s other customer's server.",
+        "The load came from %(server)s together with %(count)s other customers' servers.",
+        others,
+        server=whose,
+        count=whole(others, language),
     )
 
 
-def amount(resource: Resource, value: float) -> str:
-    """An amount of a resource for people: "6.2 CPU cores", "48 Mbit/s", "62 % of the disks"."""
-    match resource:
-        case "cpu":
-            return f"{_figure(value)} CPU core{'' if _figure(value) == '1' else 's'}"
-        case "disk":
-            return f"{percent(value)} of what the disks can do"
-        case "net-in" | "net-out":
-            return Rate(value).in_bits
-
-
-def waited(resource: Resource, share: float) -> str:
-    """How much somebody waited, in the terms in which that resource's waiting is measured."""
-    if resource in ("net-in", "net-out"):
-        return f"{percent(share)} of packets held up"
-    return f"{percent(share)} of the time"
-
-
-def duration(seconds: float) -> str:
-    """A length of time in words: "20 minutes", "8 seconds", "2 hours"."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length or seconds == length:
-            count = round(seconds / length)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    count = max(0, round(seconds))
-    return f"{count} second{'' if count == 1 else 's'}"
-
-
-def _used(verdict: Verdict) -> str:
-    used, capacity = verdict.average_used, verdict.capacity
-    match verdict.resource:
-        case "cpu":
-            return f"used {_figure(used)} of this machine's {amount('cpu', capacity)}"
-        case "disk":
-            return f"took {amount('disk', used)}"
-        case "net-in":
-            return f"received {amount('net-in', used)} of this machine's {Rate(capacity).in_bits}"
-        case "net-out":
-            return f"sent {amount('net-out', used)} of this machine's {Rate(capacity).in_bits}"
-
-
-def _waiting(verdict: Verdict) -> str:
-    """Who waited, in the terms in which it was measured: time, or packets of the uplink."""
-    one = verdict.neighbours_harmed == 1
-    others = f"{verdict.neighbours_harmed} other customer" + ("'s server" if one else "s' servers")
-    share = waited(verdict.resource, verdict.neighbours_waiting)
-    match verdict.resource:
-        case "cpu":
-            return f"{others} there waited for CPU {share}"
-        case "disk":
-            return f"{others} there waited for the disks {share}"
-        case "net-in" | "net-out":
-            return f"{others} there waited for the network, with {share}"
-
-
-def _bare(verdict: Verdict, value: float) -> str:
-    match verdict.resource:
-        case "cpu":
-            return _figure(value)
-        case "disk":
-            return percent(value)
-        case "net-in" | "net-out":
-            return Rate(value).in_bits
-
-
-def _figure(value: float) -> str:
-    text = f"{value:.1f}" if value >= 1 else f"{value:.2f}"
-    return text.removesuffix(".0")
-
-
-def percent(share: float) -> str:
-    """A share for people: "23 %", and "0.4 %" where whole percents would hide it."""
-    hundredths = share * 100
-    return f"{hundredths:.0f} %" if hundredths >= 1 or not share else f"{hundredths:.1f} %"
+_Phrase = str | tuple[str, str]
+_WINDOW = {
+    "day": messages("over the last %(count)s day", "over the last %(count)s days"),
+    "hour": messages("over the last %(count)s hour", "over the last %(count)s hours"),
+    "minute": messages("over the last %(count)s minute", "over the last %(count)s minutes"),
+    "second": messages("over the last %(count)s second", "over the last %(count)s seconds"),
+}
+_USED: dict[Resource, _Phrase] = {
+    "cpu": messages(
+        "%(window)s %(server)s used %(used)s of this machine's %(capacity)s CPU core on average, "
+        "%(ratio)s times its fair share of %(share)s",
+        "%(window)s %(server)s used %(used)s of this machine's %(capacity)s CPU cores on average, "
+        "%(ratio)s times its fair share of %(share)s",
+    ),
+    "disk": message(
+        "%(window)s %(server)s took %(used)s of what the disks can do on average, "
+        "%(ratio)s times its fair share of %(share)s"
+    ),
+    "net-in": message(
+        "%(window)s %(server)s received %(used)s of this machine's %(capacity)s on average, "
+        "%(ratio)s times its fair share of %(share)s"
+    ),
+    "net-out": message(
+        "%(window)s %(server)s sent %(used)s of this machine's %(capacity)s on average, "
+        "%(ratio)s times its fair share of %(share)s"
+    ),
+}
+_USED_OF_DELIVERED: dict[Resource, _Phrase] = {
+    "cpu": messages(
+        "%(window)s %(server)s used %(used)s CPU core on average, %(part)s of what this machine "
+        "delivered and %(ratio)s times its fair share of %(share)s",
+        "%(window)s %(server)s used %(used)s CPU cores on average, %(part)s of what this machine "
+        "delivered and %(ratio)s times its fair share of %(share)s",
+    ),
+    "disk": message(
+        "%(window)s %(server)s took %(part)s of what this machine's disks delivered on average, "
+        "%(ratio)s times its fair share of %(share)s"
+    ),
+    "net-in": message(
+        "%(window)s %(server)s received %(used)s on average, %(part)s of what this machine "
+        "delivered and %(ratio)s times its fair share of %(share)s"
+    ),
+    "net-out": message(
+        "%(window)s %(server)s sent %(used)s on average, %(part)s of what this machine "
+        "delivered and %(ratio)s times its fair share of %(share)s"
+    ),
+}
+"""Where nobody knows what the machine can do, use is compared with what it did."""
+_WAITED: dict[Resource, _Phrase] = {
+    "cpu": messages(
+        "while %(count)s other customer's server there waited for CPU %(waited)s of the time",
+        "while %(count)s other customers' servers there waited for CPU %(waited)s of the time",
+    ),
+    "disk": messages(
+        "while %(count)s other customer's server there waited for the disks %(waited)s of the time",
+        "while %(count)s other customers' servers there waited for the disks %(waited)s of the "
+        "time",
+    ),
+    **dict.fromkeys(
+        ("net-in", "net-out"),
+        messages(
+            "while %(count)s other customer's server there waited for the network, with "
+            "%(waited)s of packets held up",
+            "while %(count)s other customers' servers there waited for the network, with "
+            "%(waited)s of packets held up",
+        ),
+    ),
+}
+_NEARLY_FULL: dict[Resource, str] = {
+    "cpu": message("while the machine is at %(full)s of what it can do"),
+    "disk": message("while the machine's disks are at %(full)s of what they can do"),
+    "net-in": message("while the machine's network is at %(full)s of what it can do"),
+    "net-out": message("while the machine's network is at %(full)s of what it can do"),
+}
+_USUALLY: dict[Resource, str] = {
+    "cpu": message("Usually it uses %(usual)s at this hour of the week."),
+    "disk": message("Usually it takes %(usual)s at this hour of the week."),
+    "net-in": message("Usually it receives %(usual)s at this hour of the week."),
+    "net-out": message("Usually it sends %(usual)s at this hour of the week."),
+}

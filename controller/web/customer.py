@@ -7,21 +7,23 @@ the secret, so that no other site can know where to send a form.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import markupsafe
 from aiohttp import web
+from babel import negotiate_locale
 
-from controller.cases.answers import possible_answers
-from controller.cases.model import AnswerKind, Case, TimelineEntry
+from controller.cases.model import Case
 from controller.cases.steps import CaseRefused
 from controller.contact import wording
 from controller.contact.chart import lay_out
 from controller.contact.chart_svg import draw_svg
 from controller.contact.links import LinkRefused
 from controller.contact.notice import effect_bars, evidence_figures, limit_words
-from controller.fairshare.sentence import duration, sentence
+from controller.fairshare.sentence import sentence
+from controller.language.catalogue import ENGLISH, Language, languages
+from controller.language.figures import duration
+from controller.web.customer_words import SAID, choices, history, refusal
 from controller.web.errors import Refused
 from controller.web.pages import page
 from controller.web.routes import Route
@@ -31,43 +33,6 @@ _log = logging.getLogger(__name__)
 
 LONGEST_NOTE = 2000
 _FORM = "application/x-www-form-urlencoded"
-_NOTE_MARK = " They wrote: "
-"""Where the customer's own words begin in the line that an answer leaves in the history."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One thing that the customer can say."""
-
-    kind: AnswerKind
-    title: str
-    meaning: str
-    note_label: str
-    button: str
-
-
-_SAID: dict[AnswerKind, str] = {
-    "acknowledge": "You said that you are looking into it.",
-    "more-time": "You asked for more time.",
-    "solved": "You said that it is solved.",
-    "dispute": "You said that we are wrong. One of our staff will look at it.",
-}
-_EVENTS = {
-    "opened": "We saw other customers' servers waiting, and this case was opened.",
-    "notice-accepted": "Our message reached your {actor}.",
-    "notice-failed": "Our message could not be delivered.",
-    "limit-started": "A limit started.",
-    "limit-ended": "The limit ended.",
-    "held": "One of our staff took over the case.",
-    "closed-subsided": "The load went down, and the case was closed.",
-    "closed-resolved": "You had solved it, and the case was closed.",
-    "closed-agreed": "This use was agreed with you, and the case was closed.",
-    "closed-dismissed": "One of our staff closed the case.",
-    "closed-relieved": "The machine had room again or the limit's time was over. Case closed.",
-}
-"""What each event says to a customer. Others are the provider's own business, and not shown."""
-_AS_WRITTEN = ("deadline-moved", "limit-changed", "effect-measured")
-_CHANNELS = {"email": "mail server", "webhook": "webhook"}
 
 
 async def show(request: web.Request) -> web.Response:
@@ -75,27 +40,27 @@ async def show(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     case = await _opened(request, services)
     if case is None:
-        return _closed_door(root="..")
+        return _closed_door(request, root="..")
     said = request.query.get("said", "")
-    thanks = next((text for kind, text in _SAID.items() if kind == said in case.answers), "")
-    return await _page(request, services, case, root="..", message=thanks)
+    thanks = next((text for kind, text in SAID.items() if kind == said in case.answers), "")
+    message = _language(services, case).gettext(thanks) if thanks else ""
+    return await _page(request, services, case, root="..", message=message)
 
 
 async def answer(request: web.Request) -> web.Response:
     """Take one answer, and lead back to the page."""
     services = request.app[SERVICES]
     case = await _opened(request, services)
-    kind = next((kind for kind in _SAID if kind == request.match_info["answer"]), None)
+    kind = next((kind for kind in SAID if kind == request.match_info["answer"]), None)
     if case is None or kind is None:
-        return _closed_door(root="../..")
+        return _closed_door(request, root="../..")
     note = await _note(request)
     try:
         await services.desk.answer(case.id, kind, note)
     except CaseRefused as refused:
         newest = await services.desk.case(case.id) or case
-        return await _page(
-            request, services, newest, root="../..", message=str(refused), status=409
-        )
+        reason = refusal(str(refused), _language(services, case))
+        return await _page(request, services, newest, root="../..", message=reason, status=409)
     token = request.match_info["token"]
     raise web.HTTPSeeOther(f"../{token}?said={kind}")
 
@@ -110,8 +75,21 @@ async def _opened(request: web.Request, services: Services) -> Case | None:
     return await services.desk.case(case_id)
 
 
-def _closed_door(*, root: str) -> web.Response:
-    return page("closed-door.html.j2", {}, root=root, status=404)
+def _language(services: Services, case: Case) -> Language:
+    """The language that the case's tenant is written to in."""
+    contact = services.directory.contact_for(case.tenant)
+    return languages()[contact.language] if contact else ENGLISH
+
+
+def _closed_door(request: web.Request, *, root: str) -> web.Response:
+    """Nothing is known of the visitor but what their browser asks for."""
+    wanted = [
+        part.partition(";")[0].strip()
+        for part in request.headers.get("Accept-Language", "").split(",")
+    ]
+    code = negotiate_locale(wanted, [each.tag for each in languages().values()], sep="-")
+    language = next((each for each in languages().values() if each.tag == code), ENGLISH)
+    return page("closed-door.html.j2", {}, root=root, status=404, language=language)
 
 
 async def _note(request: web.Request) -> str:
@@ -136,102 +114,44 @@ async def _page(
     message: str,
     status: int = 200,
 ) -> web.Response:
-    now, policy = services.clock(), services.policy
-    entries = await services.desk.timeline(case.id)
+    language = _language(services, case)
     values = {
-        "case": case,
-        "provider": services.settings.contact.provider_name,
-        "policy": policy,
         "mode": services.desk.mode,
         "paused": services.desk.paused,
+        "provider": services.settings.contact.provider_name,
+        "policy": services.policy,
         "token": request.match_info["token"],
         "message": message,
         "refused": status != 200,
-        "resource": wording.RESOURCE_NAMES[case.resource],
-        "sentence": sentence(case.verdict, whose=f"your server {case.tenant}"),
-        "seen_at": wording.moment(case.opened_at),
-        "figures": evidence_figures(case),
-        "chart": lay_out(case.verdict),
-        "svg": markupsafe.Markup(draw_svg(lay_out(case.verdict))),  # noqa: S704 - it escapes
-        "limit": limit_words(case, case.limit),
-        "effect": effect_bars(case.effect),
-        "deadline": case.deadline and wording.moment(case.deadline),
-        "deadline_in": case.deadline and wording.from_now(case.deadline, now),
-        "deadline_passed": case.deadline is not None and now >= case.deadline,
-        "subsides_after": duration(policy.times.subsides_after),
-        "choices": _choices(services, case),
-        "history": _history(entries),
+        "subsides_after": duration(services.policy.times.subsides_after, language),
+        "choices": choices(case, services.policy.times, language),
+        "history": history(await services.desk.timeline(case.id), language),
         "longest_note": LONGEST_NOTE,
+        **_about(case, language, services.clock()),
     }
-    return page("customer.html.j2", values, root=root, status=status)
+    return page("customer.html.j2", values, root=root, status=status, language=language)
 
 
-def _choices(services: Services, case: Case) -> tuple[Choice, ...]:
-    times = services.policy.times
-    limited = case.state == "limited"
-    known = (
-        Choice(
-            "acknowledge",
-            "I am looking into it",
-            "We know that you have seen this."
-            if limited
-            else f"Nothing is limited for the next {duration(times.acknowledged)}.",
-            "What you have found so far, if you like",
-            "Say that I am looking into it",
-        ),
-        Choice(
-            "more-time",
-            "I need more time",
-            f"That adds {duration(times.more_time)} at once.",
-            "What you are waiting for",
-            "Ask for more time",
-        ),
-        Choice(
-            "solved",
-            "It is solved",
-            f"The limit is lifted at once, and we check for {duration(times.solved_check)}."
-            if limited
-            else f"We check for {duration(times.solved_check)}. "
-            "If nobody has to wait any more, the case closes.",
-            "What it was",
-            "Say that it is solved",
-        ),
-        Choice(
-            "dispute",
-            "This is wrong",
-            "One of our staff looks at the case. "
-            + (
-                "The limit runs out by itself."
-                if limited
-                else "Until then nothing happens by itself."
-            ),
-            "Why you think so",
-            "Ask for a person to look",
-        ),
-    )
-    offered = possible_answers(case)
-    return tuple(choice for choice in known if choice.kind in offered)
-
-
-def _history(entries: Sequence[TimelineEntry]) -> list[tuple[str, str, str]]:
-    """When, what, and the customer's own words; oldest first."""
-    lines = []
-    for entry in entries:
-        text, note = _told(entry), ""
-        if entry.event.startswith("answered-"):
-            note = entry.text.partition(_NOTE_MARK)[2]
-        if text:
-            lines.append((wording.moment(entry.at), text, note))
-    return lines
-
-
-def _told(entry: TimelineEntry) -> str:
-    if entry.event in _AS_WRITTEN:
-        return entry.text
-    for kind, text in _SAID.items():
-        if entry.event == f"answered-{kind}":
-            return text
-    return _EVENTS.get(entry.event, "").format(actor=_CHANNELS.get(entry.actor, "mailbox"))
+def _about(case: Case, language: Language, now: float) -> dict[str, Any]:
+    """What the page says of the case itself."""
+    chart = lay_out(case.verdict, language)
+    whose = wording.your_server(case.tenant, language)
+    return {
+        "case": case,
+        "tenant": case.tenant,
+        "resource": wording.resource_name(case.resource, language),
+        "sentence": sentence(case.verdict, whose=whose, language=language),
+        "seen_at": wording.moment(case.opened_at, language),
+        "figures": evidence_figures(case, language),
+        "causes": wording.causes(language),
+        "chart": chart,
+        "svg": markupsafe.Markup(draw_svg(chart)),  # noqa: S704 - it escapes
+        "limit": limit_words(case, case.limit, language),
+        "effect": effect_bars(case.effect, language),
+        "deadline": case.deadline and wording.moment(case.deadline, language),
+        "deadline_in": case.deadline and wording.from_now(case.deadline, now, language),
+        "deadline_passed": case.deadline is not None and now >= case.deadline,
+    }
 
 
 ROUTES = (

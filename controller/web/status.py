@@ -10,7 +10,7 @@ from aiohttp import web
 from controller.cases.model import OPEN_STATES, Case
 from controller.cases.views import HostView, ResourceView, TenantView
 from controller.contact import wording
-from controller.fairshare.sentence import amount, duration
+from controller.fairshare.sentence import amount, brief_amount, duration
 from controller.web.pages import page
 from controller.web.routes import Route
 from controller.web.services import SERVICES, Services
@@ -214,7 +214,7 @@ def _percent(part: float, whole: float) -> float:
 
 
 def _brief(resource: Resource, value: float) -> str:
-    return wording.brief_amount(resource, value) if value else "0"
+    return brief_amount(resource, value) if value else "0"
 
 
 def _resource_line(resource: ResourceView) -> tuple[str, str, float, str]:

@@ -21,6 +21,7 @@ from controller.contact.chart import (
 from controller.contact.chart_png import draw_png
 from controller.contact.chart_svg import draw_svg
 from controller.fairshare.evidence import Sample
+from controller.language.catalogue import languages
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
 
@@ -172,3 +173,16 @@ def test_a_verdict_without_samples_still_has_a_picture() -> None:
     assert chart.usage == ()
     assert draw_png(chart).startswith(b"\x89PNG")
     assert draw_svg(chart).startswith("<svg")
+
+
+def test_a_danish_picture_is_danish_throughout() -> None:
+    chart = lay_out(samples.verdict("net-out"), languages()["da"])
+    assert chart.axis_title == "Gbit/s udgående"
+    assert chart.time_title == "tid, UTC"
+    assert "0,25" in [tick.label for tick in chart.y_ticks]
+    assert "13.45" in [tick.label for tick in chart.x_ticks]
+    assert chart.title == "Forbrug over tid, kl. 13.40 til 14.00 UTC"
+    assert chart.description.startswith("Din server brugte 775 Mbit/s i gennemsnit og højst")
+    days = lay_out(samples.verdict(intervals=240, seconds=3600.0), languages()["da"])
+    assert "20. nov." in [tick.label for tick in days.x_ticks]
+    assert draw_png(chart).startswith(b"\x89PNG")

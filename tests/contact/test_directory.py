@@ -75,3 +75,20 @@ def test_a_bad_file_stops_the_start(tmp_path: Path) -> None:
     path.write_text("tenants = 3\n")
     with pytest.raises(SettingsError):
         ContactDirectory(path)
+
+
+def test_a_contact_is_written_to_in_english_unless_told(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.toml"
+    path.write_text(GOOD + '[tenants.web-043]\nlanguage = "da"\n')
+    directory = ContactDirectory(path)
+    spoken = [directory.contact_for(tenant) for tenant in ("web-042", "web-043")]
+    assert [contact.language for contact in spoken if contact] == ["en", "da"]
+
+
+def test_a_language_that_nobody_has_words_for_is_refused_with_those_that_there_are(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "tenants.toml"
+    path.write_text(GOOD + 'language = "dk"\n')
+    with pytest.raises(SettingsError, match=r'language: expected one of "da", "en", found "dk"'):
+        ContactDirectory(path)

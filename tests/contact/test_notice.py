@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -10,13 +11,18 @@ from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Closing, Effect, NoticeDocument, NoticeKind
 from controller.contact.notice import RenderedNotice, render
 from controller.fairshare.policy import Policy
+from controller.language.catalogue import languages
 from controller.settings import TenantContact
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
 
 CONTACT = TenantContact(name="Anna")
+DANISH = TenantContact(name="Anna", language="da")
+EVERY_LANGUAGE = [TenantContact(name="Anna", language=code) for code in languages()]
+APPROVED = Path(__file__).parent / "approved"
 LATER = samples.NOW + 5 * 3600
 _STRAIGHT = str.maketrans("“”", '""')
+_ENGLISH = re.compile(r"\b(the|your|of|and|is|we|not|server's|Case|on)\b")
 
 
 def changes_for(kind: NoticeKind, resource: Resource) -> dict[str, Any]:
@@ -63,10 +69,11 @@ def html_paragraphs(notice: RenderedNotice) -> list[str]:
 @pytest.mark.parametrize("resource", RESOURCES)
 @pytest.mark.parametrize("kind", get_args(NoticeKind))
 @pytest.mark.parametrize("mode", ["contact", "enforce"])
+@pytest.mark.parametrize("contact", EVERY_LANGUAGE, ids=list(languages()))
 def test_every_notice_of_every_resource_is_whole(
-    kind: NoticeKind, resource: Resource, mode: str
+    kind: NoticeKind, resource: Resource, mode: str, contact: TenantContact
 ) -> None:
-    notice = rendered(kind, resource, mode=mode)
+    notice = rendered(kind, resource, mode=mode, contact=contact)
     for text in (notice.subject, notice.text, notice.html):
         assert "None" not in text
         assert "{{" not in text
@@ -79,13 +86,14 @@ def test_every_notice_of_every_resource_is_whole(
     assert "\n\n\n" not in notice.text
     assert "https://fairuse.example.net/c/" in notice.text
     assert "https://fairuse.example.net/c/" in notice.html
-    assert "Hello Anna," in notice.text
+    assert f'<html lang="{contact.language}">' in notice.html
     assert (notice.chart_png is not None) == (kind == "first-notice")
 
 
 @pytest.mark.parametrize("kind", get_args(NoticeKind))
-def test_text_and_html_say_the_same(kind: NoticeKind) -> None:
-    notice = rendered(kind)
+@pytest.mark.parametrize("contact", EVERY_LANGUAGE, ids=list(languages()))
+def test_text_and_html_say_the_same(kind: NoticeKind, contact: TenantContact) -> None:
+    notice = rendered(kind, contact=contact)
     paragraphs = html_paragraphs(notice)
     assert len(paragraphs) >= 3
     for paragraph in paragraphs:
@@ -180,3 +188,46 @@ def test_names_are_escaped_in_html_and_plain_in_text() -> None:
 
 def test_the_same_notice_is_rendered_the_same_twice() -> None:
     assert rendered("first-notice") == rendered("first-notice")
+
+
+@pytest.mark.parametrize("kind", get_args(NoticeKind))
+@pytest.mark.parametrize("contact", EVERY_LANGUAGE, ids=list(languages()))
+def test_each_kind_of_notice_reads_as_the_approved_one(
+    kind: NoticeKind, contact: TenantContact, tmp_path: Path
+) -> None:
+    notice = rendered(kind, contact=contact)
+    name = f"{kind}.{contact.language}.txt"
+    found = f"{notice.subject}\n\n{notice.text}"
+    (tmp_path / name).write_text(found, encoding="utf-8")
+    assert found == (APPROVED / name).read_text(encoding="utf-8"), (
+        f"read {tmp_path / name}; if it is as it should be, it is the new {APPROVED / name}"
+    )
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("kind", get_args(NoticeKind))
+@pytest.mark.parametrize("mode", ["contact", "enforce"])
+def test_nothing_in_a_danish_notice_is_left_in_english(
+    kind: NoticeKind, resource: Resource, mode: str
+) -> None:
+    terms = samples.terms(policy=Policy())
+    notice = rendered(kind, resource, mode=mode, contact=DANISH, terms=terms)
+    shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", notice.html, flags=re.DOTALL))
+    for text in (notice.subject, notice.text, shown, notice.chart_description):
+        assert _ENGLISH.search(text) is None, text
+
+
+def test_a_danish_notice_writes_times_and_numbers_as_danes_do() -> None:
+    text = words(rendered("first-notice", contact=DANISH))
+    assert "Målt: 22. november 2026 kl. 13.40 til 14.00 UTC" in text
+    assert "6,2 CPU-kerner i gennemsnit" in text
+    assert "tidligst 4 timer efter" in text
+    started = words(rendered("limit-started", contact=DANISH))
+    assert "senest den 22. november 2026 kl. 18.15 UTC" in started
+
+
+def test_every_way_to_close_has_its_own_danish_words() -> None:
+    texts = {
+        words(rendered("closed", closing=closing, contact=DANISH)) for closing in get_args(Closing)
+    }
+    assert len(texts) == len(get_args(Closing))

@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urljoin
 
 import aiohttp
 import pytest
 
+from controller.cases.answers import answer, possible_answers
+from controller.cases.model import AnswerKind, State
+from controller.cases.steps import CaseRefused
 from controller.contact.links import CustomerLinks
+from controller.fairshare.policy import Policy
+from controller.language.catalogue import languages
+from controller.settings import Contact
 from controller.web.customer import LONGEST_NOTE
+from controller.web.customer_words import refusal
 from tests.cases.world import CALM
 from tests.cli.served import Served, serve
+from tests.contact import samples
 from tests.web.pages import Page, read
+
+PROVIDER = Contact().provider_name
 
 
 class Customer:
@@ -53,6 +65,12 @@ async def customer(tmp_path: Path) -> AsyncIterator[Customer]:
         found = Customer(served, session, links)
         found.case_id = await served.notified()
         yield found
+
+
+@pytest.fixture
+async def danish(customer: Customer, tmp_path: Path) -> Customer:
+    (tmp_path / "tenants.toml").write_text('[tenants.hog]\nlanguage = "da"\n')
+    return customer
 
 
 def kinds(page: Page) -> list[str]:
@@ -192,3 +210,61 @@ async def test_everything_that_the_page_loads_is_there(customer: Customer) -> No
     for name in ("fairuse.css", "fairuse.svg"):
         async with customer.session.get(f"{customer.served.url}/static/{name}") as response:
             assert response.status == 200
+
+
+async def test_the_page_speaks_the_tenants_language(danish: Customer) -> None:
+    page = await danish.get()
+    assert '<html lang="da">' in page.html
+    assert "har din server hog i gennemsnit brugt 6 af maskinens 8 CPU-kerner" in page.text
+    assert "Der bliver ikke begrænset noget før den" in page.text
+    assert "Vores besked nåede frem til din mailserver." in page.text
+    assert kinds(page) == ["acknowledge", "more-time", "solved", "dispute"]
+    assert page.problems == []
+    assert re.search(r"\b(the|your|of|and|is|we|not)\b", page.text.replace(PROVIDER, "")) is None
+
+
+async def test_a_danish_answer_is_thanked_for_and_told_in_danish(danish: Customer) -> None:
+    page = await danish.say("acknowledge", "Det var vores <b>backup</b>.")
+    assert page.text.count("Du har fortalt, at du undersøger det.") == 2
+    assert "Det var vores &lt;b&gt;backup&lt;/b&gt;." in page.html
+    assert "Fristen blev forlænget." in page.text
+    again = await danish.post(danish.link() + "/acknowledge")
+    assert again.status == 409
+    assert "Det har du allerede fortalt os" in again.text
+
+
+async def test_a_danish_limit_and_its_end_are_told_in_danish(danish: Customer) -> None:
+    await danish.served.limited()
+    limited = await danish.get()
+    assert "Din servers CPU-tid er begrænset: Den kan bruge op til" in limited.text
+    assert "Begrænsningen ophæves med det samme, og vi måler efter" in limited.text
+    await danish.world.desk.dismiss(danish.case_id, by="otto", reason="a secret reason")
+    closed = await danish.get()
+    assert "Hvordan det endte" in closed.text
+    assert "En af vores medarbejdere har set på det og lukket sagen." in closed.text
+    assert "En af vores medarbejdere lukkede sagen." in closed.text
+
+
+async def test_a_link_that_opens_nothing_says_so_as_the_browser_asks(customer: Customer) -> None:
+    url = customer.link(valid=-1)
+    for wanted, lang in (
+        ("da-DK,da;q=0.9,en;q=0.8", "da"),
+        ("fr,en-GB;q=0.8", "en"),
+        ("xx,,;q", "en"),
+        ("", "en"),
+    ):
+        async with customer.session.get(url, headers={"Accept-Language": wanted}) as response:
+            assert f'<html lang="{lang}">' in await response.text()
+
+
+@pytest.mark.parametrize("state", ["watching", "limited", "held", "closed"])
+@pytest.mark.parametrize("kind", get_args(AnswerKind))
+def test_every_refusal_of_an_answer_is_known_to_the_catalogues(
+    state: State, kind: AnswerKind
+) -> None:
+    answered = samples.case(state=state, answers=(kind,) if state == "watching" else ())
+    if kind in possible_answers(answered):
+        return
+    with pytest.raises(CaseRefused) as refused:
+        answer(answered, kind, "", Policy(), now=samples.NOW)
+    assert refusal(str(refused.value), languages()["da"]) != str(refused.value)
