@@ -52,6 +52,9 @@ def _facts(answer: CaseAnswer) -> Table:
         f"{figures.times(verdict.ratio)} the fair share of "
         f"{figures.with_unit(resource, verdict.average_fair_share)}",
     )
+    if verdict.usual_used is not None:
+        usual = figures.with_unit(resource, verdict.usual_used)
+        table.add_row("usually", f"{usual} at this hour of the week")
     table.add_row(
         "neighbours",
         f"{verdict.neighbours_harmed} of {verdict.neighbours} waited, "

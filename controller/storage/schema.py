@@ -176,3 +176,23 @@ agreements = sa.Table(
         "(withdrawn_at IS NOT NULL) = (length(withdrawn_by) > 0)", name="withdrawn_by_name"
     ),
 )
+
+habits = sa.Table(
+    "habits",
+    metadata,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("hour_of_week", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("tenant", sa.Text, primary_key=True),
+    # In each resource's own unit. A column for each: they are measured and asked for together.
+    sa.Column("cpu", sa.Float, nullable=False),
+    sa.Column("disk", sa.Float, nullable=False),
+    sa.Column("net_in", sa.Float, nullable=False),
+    sa.Column("net_out", sa.Float, nullable=False),
+    sa.Column("measured_seconds", sa.Float, nullable=False),
+    sa.Column("weeks", sa.Integer, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.CheckConstraint("hour_of_week >= 0 AND hour_of_week < 168", name="hour_of_a_week"),
+    sa.CheckConstraint("measured_seconds > 0 AND weeks > 0", name="was_measured"),
+    # An hour of a host lies together, and nothing is kept twice.
+    sqlite_with_rowid=False,
+)
