@@ -41,8 +41,7 @@ def _title(answer: CaseAnswer) -> Text:
 
 
 def _facts(answer: CaseAnswer) -> Table:
-    case, verdict = answer.case, answer.case.verdict
-    resource = case.resource
+    verdict, resource = answer.case.verdict, answer.case.resource
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -60,6 +59,13 @@ def _facts(answer: CaseAnswer) -> Table:
         f"{verdict.neighbours_harmed} of {verdict.neighbours} waited, "
         f"{waited(resource, verdict.neighbours_waiting)}",
     )
+    _add_standing(table, answer)
+    return table
+
+
+def _add_standing(table: Table, answer: CaseAnswer) -> None:
+    """Where the case stands, and what was said and agreed."""
+    case = answer.case
     if case.closed_at is not None:
         table.add_row("closed", f"{case.closing}, {figures.clock(case.closed_at, answer.at)}")
     elif case.limit is not None:
@@ -82,7 +88,6 @@ def _facts(answer: CaseAnswer) -> Table:
         )
     if case.repeat_of:
         table.add_row("repeat of", case.repeat_of)
-    return table
 
 
 def _limit(answer: CaseAnswer) -> str:

@@ -6,13 +6,8 @@ import secrets
 from collections.abc import Callable
 from itertools import chain
 
-from controller.fairshare.agreement import (
-    Agreement,
-    AgreementTerms,
-    entitlements,
-    recorded,
-)
-from controller.fairshare.entitlement import Entitlements
+from controller.fairshare.agreement import Agreement, AgreementTerms, recorded
+from controller.fairshare.entitlement import Entitlements, entitlements
 from controller.storage import agreements
 from controller.storage.database import Database
 

@@ -12,7 +12,8 @@ import msgspec
 
 from controller.cases.agreements import AgreementBook
 from controller.cases.review import Scene
-from controller.cases.views import HostView, host_view
+from controller.cases.viewing import host_view
+from controller.cases.views import HostView
 from controller.fairshare.interval import Interval, judge
 from controller.fairshare.measured import Measured, measure
 from controller.fairshare.policy import Rule

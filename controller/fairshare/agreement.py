@@ -1,20 +1,16 @@
 """What was agreed with a customer: a larger share, an exemption, or a load test with consent.
 
-Pure: the same agreements, tenants and time give the same entitlements, whenever they are asked
-for. So nothing is agreed backwards: an agreement counts from when it was recorded at the earliest,
-and until it was withdrawn.
+Data only, so that the command line can read it too. Nothing is agreed backwards: an agreement
+counts from when it was recorded at the earliest, and until it was withdrawn, so that an interval
+is judged the same whenever that is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, structs
 
-from controller.fairshare.entitlement import Entitlements
-from controller.fairshare.evidence import EXEMPTIONS, Exemption
-from controller.fairshare.measured import ROW
 from fairuse_protocol.messages import Message, MessageError
 
 AgreementKind = Literal["share", "exempt", "test"]
@@ -23,13 +19,6 @@ AgreementState = Literal["to-come", "in-force", "ended", "withdrawn"]
 
 MAX_TEST_SECONDS = 14 * 86400.0
 """A consent is for a test. What goes on for longer is use, and wants an agreement."""
-
-_EXEMPTION_OF: dict[AgreementKind, Exemption] = {
-    "share": "none",
-    "exempt": "agreed",
-    "test": "consented-test",
-}
-
 
 Moment = Annotated[float, Meta(ge=0, lt=1e11, description="Seconds since the epoch, UTC.")]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
@@ -125,28 +114,3 @@ def recorded(terms: AgreementTerms, agreement_id: str, *, by: str, now: float) -
     if terms.begins_at is None:
         fields["begins_at"] = now
     return Agreement(id=agreement_id, recorded_by=by, recorded_at=now, **fields)
-
-
-def entitlements(
-    agreements: Iterable[Agreement], host: str, tenants: tuple[str, ...], ended_at: float
-) -> Entitlements | None:
-    """What these agreements add for an interval of `host` that ended then, a row for each tenant.
-
-    None when they add nothing. Of two that cover the same, the larger share counts.
-    """
-    found: Entitlements | None = None
-    for agreement in agreements:
-        if agreement.tenant not in tenants or not agreement.covers(host, ended_at):
-            continue
-        if found is None:
-            found = Entitlements.none_for(len(tenants))
-        _enter(agreement, found, tenants.index(agreement.tenant))
-    return found
-
-
-def _enter(agreement: Agreement, found: Entitlements, row: int) -> None:
-    resource = agreement.resource
-    rows = slice(None) if resource == "" else slice(ROW[resource], ROW[resource] + 1)
-    exemption = EXEMPTIONS.index(_EXEMPTION_OF[agreement.kind])
-    found.exempt[rows, row] = found.exempt[rows, row].clip(min=exemption)
-    found.share[rows, row] = found.share[rows, row].clip(min=agreement.share or 0.0)

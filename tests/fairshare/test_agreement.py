@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.fairshare.agreement import Agreement, AgreementTerms, entitlements, recorded
+from controller.fairshare.agreement import Agreement, AgreementTerms, recorded
+from controller.fairshare.entitlement import entitlements
 from controller.fairshare.interval import judge
 from controller.fairshare.measured import measure
 from controller.fairshare.policy import Rule
