@@ -41,8 +41,7 @@ def _title(answer: CaseAnswer) -> Text:
 
 
 def _facts(answer: CaseAnswer) -> Table:
-    case, verdict = answer.case, answer.case.verdict
-    resource = case.resource
+    verdict, resource = answer.case.verdict, answer.case.resource
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -52,11 +51,21 @@ def _facts(answer: CaseAnswer) -> Table:
         f"{figures.times(verdict.ratio)} the fair share of "
         f"{figures.with_unit(resource, verdict.average_fair_share)}",
     )
+    if verdict.usual_used is not None:
+        usual = figures.with_unit(resource, verdict.usual_used)
+        table.add_row("usually", f"{usual} at this hour of the week")
     table.add_row(
         "neighbours",
         f"{verdict.neighbours_harmed} of {verdict.neighbours} waited, "
         f"{waited(resource, verdict.neighbours_waiting)}",
     )
+    _add_standing(table, answer)
+    return table
+
+
+def _add_standing(table: Table, answer: CaseAnswer) -> None:
+    """Where the case stands, and what was said and agreed."""
+    case = answer.case
     if case.closed_at is not None:
         table.add_row("closed", f"{case.closing}, {figures.clock(case.closed_at, answer.at)}")
     elif case.limit is not None:
@@ -71,9 +80,14 @@ def _facts(answer: CaseAnswer) -> Table:
         table.add_row("effect", _effect(case))
     if case.answers:
         table.add_row("customer", ", ".join(case.answers))
+    for agreement in answer.agreements:
+        table.add_row(
+            "agreed",
+            f"{figures.agreed(agreement)}, until {figures.clock(agreement.ends_at, answer.at)}, "
+            f"with {agreement.agreed_with}",
+        )
     if case.repeat_of:
         table.add_row("repeat of", case.repeat_of)
-    return table
 
 
 def _limit(answer: CaseAnswer) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -49,7 +50,7 @@ class Client:
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask("GET", _path(path) + (f"?{urlencode(given)}" if given else ""), None)
 
-    def post(self, *path: str, body: dict[str, str]) -> bytes:
+    def post(self, *path: str, body: Mapping[str, object]) -> bytes:
         """What the controller answers to `body`, sent to /api/v1/PATH."""
         return self._ask("POST", _path(path), msgspec.json.encode(body))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from controller.fairshare.agreement import Agreement
 from fairuse_protocol.messages import Resource
 
 UNITS: dict[Resource, str] = {
@@ -43,6 +44,20 @@ def percent(share: float | None) -> str:
 def times(ratio: float) -> str:
     """A ratio as "4.1x"."""
     return f"{ratio:.1f}x" if ratio < 99.95 else f"{ratio:.0f}x"
+
+
+def agreed(agreement: Agreement) -> str:
+    """What the tenant may do, and where: "up to 50 % of cpu on h1", "load test, any resource"."""
+    resource = agreement.resource or "any resource"
+    where = f" on {agreement.host}" if agreement.host else ""
+    match agreement.kind:
+        case "share":
+            what = f"up to {percent(agreement.share)} of {resource}"
+        case "exempt":
+            what = f"exempt, {resource}"
+        case "test":
+            what = f"load test, {resource}"
+    return what + where
 
 
 def length(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from fairuse_cli import steps, views
+from fairuse_cli import agreements, steps, views
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
@@ -42,6 +42,10 @@ for command in (
     steps.lift,
     steps.pause,
     steps.resume,
+    agreements.agreements,
+    agreements.agree,
+    agreements.consent,
+    agreements.withdraw,
     run,
     demo,
     backtest,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from controller.cases.model import State
 from controller.cases.views import ResourceView, TenantView
+from controller.fairshare.agreement import Agreement
 from controller.web.messages import CaseLine, CaseList, HostLine, HostList, heaviest
 from fairuse_cli import figures
 from fairuse_protocol.messages import RESOURCES, Resource
@@ -122,6 +123,30 @@ def cases_table(answer: CaseList, *, width: int) -> Table:
             _of_share(case.ratio, case.resource),
             figures.length(answer.at - case.opened_at),
             what_next(case, answer.at),
+        )
+    return table
+
+
+def agreements_table(agreements: Sequence[Agreement], now: float) -> Table:
+    """One line an agreement: with whom, what, until when."""
+    table = _table()
+    table.add_column("agreement", no_wrap=True)
+    table.add_column("tenant", overflow="fold")
+    table.add_column("may", overflow="fold")
+    table.add_column("from", overflow="fold")
+    table.add_column("until", overflow="fold")
+    table.add_column("agreed with", overflow="fold")
+    table.add_column("", no_wrap=True)
+    for agreement in agreements:
+        state = agreement.state(now)
+        table.add_row(
+            agreement.id,
+            agreement.tenant,
+            figures.agreed(agreement),
+            figures.clock(agreement.begins_at, now),
+            figures.clock(agreement.withdrawn_at or agreement.ends_at, now),
+            agreement.agreed_with,
+            Text(state, "" if state == "in-force" else "dim"),
         )
     return table
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 
 from controller.cases import answers, lifecycle, limiting
+from controller.cases.agreements import AgreementBook
+from controller.cases.habits import HabitBook
 from controller.cases.hosts import Host, Hosts, Seen, see
 from controller.cases.ledger import Ledger, UnknownCase
 from controller.cases.limiting import Circumstances
@@ -26,11 +28,13 @@ from controller.cases.record import read_case, write_step
 from controller.cases.review import begins_after, open_case, review
 from controller.cases.steps import CaseRefused
 from controller.cases.views import HostView
+from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.settings import Mode
 from controller.storage import cases, notices, switches
 from controller.storage.database import Database
 from fairuse_protocol.limits import LimitOrder
+from fairuse_protocol.messages import Resource
 from fairuse_protocol.reports import Report
 
 __all__ = ["Desk", "UnknownCase"]
@@ -68,7 +72,9 @@ class Desk:
         self._ticked_at = clock(), steady()
         self._turn = asyncio.Lock()
         self._ledger = Ledger(database, mode, clock)
-        self._hosts = Hosts(database, policy.rule)
+        self.agreements = AgreementBook(database, clock)
+        self._habits = HabitBook(database)
+        self._hosts = Hosts(database, policy.rule, self.agreements)
         self._paused = False
 
     def when_notice_queued(self, call: Callable[[], None]) -> None:
@@ -85,6 +91,7 @@ class Desk:
         async with self._database.read() as connection:
             switch = await switches.get(connection, _PAUSED)
         self._paused = switch is not None and switch.value == "yes"
+        await self.agreements.load()
         standing = await self._ledger.load(now=self._clock())
         if self.mode != "enforce":
             reason = f'The provider set the mode to "{self.mode}": nothing is limited by rule.'
@@ -95,12 +102,13 @@ class Desk:
 
     def see(self, report: Report) -> Seen:
         """What `observe` needs of a report; changes nothing."""
-        return see(report, self.policy.rule)
+        return see(report, self.policy.rule, self.agreements)
 
     async def observe(self, seen: Seen) -> None:
         """Act on a report that is stored: open, move and close cases."""
         now = self._clock()
         host = await self._hosts.take(seen, now=now)
+        self._habits.take(seen.report.host, seen.interval)
         report = host.report
         open_cases = self._ledger.book.of_host(report.host)
         if not (host.window.suspects() or open_cases or self._ledger.awaiting_after):
@@ -116,8 +124,9 @@ class Desk:
         return () if self._paused else self._ledger.book.orders_of(host, now)
 
     async def tick(self) -> None:
-        """What the clock alone brings about: leases that have run out."""
+        """What the clock alone brings about: leases that have run out, hours that have ended."""
         now = self._clock()
+        await self._habits.flush()
         async with self._turn:
             await self._notice_jump(now)
             for case in [case for case in self._ledger.book.cases.values() if case.limit]:
@@ -171,7 +180,7 @@ class Desk:
             host = self._hosts.get(case.host)
             if host is None:
                 raise CaseRefused(f"{case.host} has not reported since the controller started")
-            verdict = host.window.verdict(case.resource, case.tenant, now=now)
+            verdict = await self._verdict(host, case.resource, case.tenant, now)
             done = limiting.order_by_name(
                 case,
                 verdict,
@@ -257,7 +266,7 @@ class Desk:
 
     async def _review(self, case: Case, host: Host, now: float) -> None:
         """One open case in the light of its host's newest report."""
-        verdict = host.window.verdict(case.resource, case.tenant, now=now)
+        verdict = await self._verdict(host, case.resource, case.tenant, now)
         steps = review(case, verdict, host.scene(), self.policy, self._circumstances(case.host))
         for done in steps:
             await self._ledger.take(done, case)
@@ -268,13 +277,13 @@ class Desk:
         for resource, tenant in host.window.suspects():
             if self._ledger.book.is_open((name, tenant, resource)):
                 continue
-            verdict = host.window.verdict(resource, tenant, now=now)
+            verdict = await self._verdict(host, resource, tenant, now)
             if verdict.outcome != "disproportionate":
                 continue
             previous = await self._ledger.last_closed(name, tenant, resource)
             if previous is not None:
                 since = begins_after(previous)
-                verdict = host.window.verdict(resource, tenant, now=now, since=since)
+                verdict = await self._verdict(host, resource, tenant, now, since)
             case = None
             for done in open_case(
                 self._new_id,
@@ -287,6 +296,13 @@ class Desk:
             ):
                 await self._ledger.take(done, case)
                 case = done.case
+
+    async def _verdict(
+        self, host: Host, resource: Resource, tenant: str, now: float, since: float = 0.0
+    ) -> Verdict:
+        """The window's verdict, with the tenant's habit at this hour as evidence."""
+        usual = await self._habits.usual(host.report.host, tenant, resource, at=now)
+        return host.window.verdict(resource, tenant, now=now, since=since, usual_used=usual)
 
     async def _measure_after(self, host: Host, now: float) -> None:
         """The proof of a limit's effect, once the neighbours have been without it for a while."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from controller.cases.agreements import AgreementBook
 from controller.cases.review import Scene
-from controller.cases.views import HostView, host_view
+from controller.cases.viewing import host_view
+from controller.cases.views import HostView
 from controller.fairshare.interval import Interval, judge
 from controller.fairshare.measured import Measured, measure
 from controller.fairshare.policy import Rule
@@ -33,11 +35,18 @@ class Seen:
     interval: Interval
 
 
-def see(report: Report, rule: Rule) -> Seen:
+def see(report: Report, rule: Rule, agreements: AgreementBook) -> Seen:
     """Measure and judge a report. Done at once, while it is still in the processor's cache."""
     measured = measure(report)
-    (interval,) = judge(measured, rule)
+    interval = _judged(report.host, measured, rule, agreements)
     return Seen(msgspec.structs.replace(report, tenants=()), measured, interval)
+
+
+def _judged(host: str, measured: Measured, rule: Rule, agreements: AgreementBook) -> Interval:
+    (tenants,) = measured.spans.tenants
+    agreed = agreements.entitlements(host, tenants, measured.ended_at)
+    (interval,) = judge(measured, rule, agreed)
+    return interval
 
 
 @dataclass(slots=True)
@@ -59,9 +68,10 @@ class Host:
 class Hosts:
     """All hosts that have reported since the start."""
 
-    def __init__(self, database: Database, rule: Rule) -> None:
+    def __init__(self, database: Database, rule: Rule, agreements: AgreementBook) -> None:
         self._database = database
         self._rule = rule
+        self._agreements = agreements
         self._hosts: dict[str, Host] = {}
 
     async def take(self, seen: Seen, *, now: float) -> Host:
@@ -87,7 +97,8 @@ class Hosts:
     def views(self) -> tuple[HostView, ...]:
         """All hosts, by name."""
         return tuple(
-            host_view(host.report, host.measured) for _, host in sorted(self._hosts.items())
+            host_view(host.report, host.measured, host.newest)
+            for _, host in sorted(self._hosts.items())
         )
 
     async def _rebuilt(self, name: str, now: float) -> Window:
@@ -95,6 +106,6 @@ class Hosts:
             bodies = await reports.since(connection, name, now - self._rule.window)
         window = Window(self._rule)
         for body in bodies:
-            (interval,) = judge(measure(decode_report(body)), self._rule)
-            window.add(interval)
+            measured = measure(decode_report(body))
+            window.add(_judged(name, measured, self._rule, self._agreements))
         return window

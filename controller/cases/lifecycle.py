@@ -13,10 +13,10 @@ import msgspec
 
 from controller.cases.model import Case, Closing, QueueNotice, Step, TimelineEntry
 from controller.cases.steps import CaseRefused, close, step, with_limit_ended, without_limit
-from controller.fairshare.evidence import Verdict
+from controller.fairshare.evidence import Sample, Verdict
 from controller.fairshare.policy import Policy, keep_rule
 from controller.fairshare.rule import severity_of
-from controller.fairshare.sentence import duration, sentence
+from controller.fairshare.sentence import amount, duration, sentence
 from controller.settings import Mode
 
 
@@ -83,6 +83,33 @@ def see_verdict(
     closing: Closing = "resolved" if "solved" in case.answers else "subsided"
     how = verdict.outcome if present else "it is no longer on this host"
     return close(case, closing, now, actor="rule", text=f"The usage subsided: {how}.")
+
+
+def see_agreement(case: Case, verdict: Verdict) -> Step | None:
+    """The use has become agreed: the case closes at once, and a limit that stands is lifted.
+
+    A larger share counts when it was agreed since the case was opened, and the use is within it;
+    an agreement that the tenant had broken already takes nothing back.
+    """
+    if not verdict.samples:
+        return None
+    newest, opening = verdict.samples[-1], case.verdict.samples[-1]
+    if is_exempt(newest):
+        text = {
+            "agreed": "The use is exempt by agreement.",
+            "consented-test": "The use is a load test with consent.",
+        }[newest.exempt]
+    elif newest.agreed_share > opening.agreed_share and newest.used <= newest.fair_share:
+        share = amount(case.resource, newest.fair_share)
+        text = f"The use is within the share of {share} that is agreed."
+    else:
+        return None
+    return close(case, "agreed", verdict.decided_at, actor="rule", text=text)
+
+
+def is_exempt(sample: Sample) -> bool:
+    """Whether an agreement allows whatever was used."""
+    return sample.exempt != "none"
 
 
 def after_silence(case: Case, silent_seconds: float, policy: Policy, *, now: float) -> Step:

@@ -36,6 +36,10 @@ def review(
 ) -> Iterator[Step]:
     """One open case in the light of its host's newest interval."""
     now = verdict.decided_at
+    agreed = lifecycle.see_agreement(case, verdict)
+    if agreed is not None:
+        yield agreed
+        return
     if scene.silent_seconds > policy.rule.window / 2:
         done = lifecycle.after_silence(case, scene.silent_seconds, policy, now=now)
         yield done
@@ -66,6 +70,7 @@ def open_case(
     if (
         verdict.outcome != "disproportionate"
         or not limiting.is_over_now(verdict)
+        or lifecycle.is_exempt(verdict.samples[-1])
         or not lifecycle.may_open(previous, policy, verdict.decided_at)
     ):
         return

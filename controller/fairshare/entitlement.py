@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.fairshare.agreement import Agreement, AgreementKind
 from controller.fairshare.evidence import EXEMPTIONS, Exemption
 from controller.fairshare.measured import ROW, Floats
 from fairuse_protocol.messages import RESOURCES, Resource
+
+_EXEMPTION_OF: dict[AgreementKind, Exemption] = {
+    "share": "none",
+    "exempt": "agreed",
+    "test": "consented-test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +46,28 @@ class Entitlements:
     def exemption(self, resource: Resource, index: int) -> Exemption:
         """What the agreement says of this use."""
         return EXEMPTIONS[int(self.exempt[ROW[resource], index])]
+
+
+def entitlements(
+    agreements: Iterable[Agreement], host: str, tenants: tuple[str, ...], ended_at: float
+) -> Entitlements | None:
+    """What these agreements add for an interval of `host` that ended then, a row for each tenant.
+
+    None when they add nothing. Of two that cover the same, the larger share counts.
+    """
+    found: Entitlements | None = None
+    for agreement in agreements:
+        if agreement.tenant not in tenants or not agreement.covers(host, ended_at):
+            continue
+        if found is None:
+            found = Entitlements.none_for(len(tenants))
+        _enter(agreement, found, tenants.index(agreement.tenant))
+    return found
+
+
+def _enter(agreement: Agreement, found: Entitlements, row: int) -> None:
+    resource = agreement.resource
+    rows = slice(None) if resource == "" else slice(ROW[resource], ROW[resource] + 1)
+    exemption = EXEMPTIONS.index(_EXEMPTION_OF[agreement.kind])
+    found.exempt[rows, row] = found.exempt[rows, row].clip(min=exemption)
+    found.share[rows, row] = found.share[rows, row].clip(min=agreement.share or 0.0)

@@ -54,6 +54,8 @@ class Sample(Message):
     capacity_known: bool = True
     exempt: Exemption = "none"
     """What an agreement said of this tenant and resource at that time."""
+    agreed_share: float = 0.0
+    """Of the host, what an agreement let the tenant use then; `fair_share` is no less."""
 
 
 class Verdict(Message):

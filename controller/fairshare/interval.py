@@ -109,6 +109,11 @@ class Interval:
                 if self.entitlements is None
                 else self.entitlements.exemption(resource, index)
             ),
+            agreed_share=(
+                0.0
+                if self.entitlements is None
+                else self.entitlements.agreed_share(resource, index)
+            ),
         )
 
 

@@ -24,6 +24,8 @@ CLOCK_SKEW_SECONDS = 300.0
 AT_PEAK = 0.95
 """Of the most that a host was seen to deliver: a saturated resource stays within a few percent."""
 DISPROPORTIONATE = OUTCOMES.index("disproportionate")
+_SPARED = [OUTCOMES.index("agreed"), OUTCOMES.index("consented-test")]
+"""Would have counted, but for what was agreed."""
 
 _Floats = NDArray[np.float64]
 _Booleans = NDArray[np.bool_]
@@ -195,9 +197,13 @@ def _outcome(found: NDArray[np.int8], seconds: _Floats, counted: _Booleans, rule
     counted_seconds = seconds[counted].sum()
     if counted_seconds >= rule.for_share * measured_seconds and counted_seconds > 0:
         return "disproportionate"
+    by_finding = np.bincount(found, weights=seconds, minlength=len(OUTCOMES))
+    spared_seconds = by_finding[_SPARED]
+    would_count = counted_seconds + spared_seconds.sum() >= rule.for_share * measured_seconds
+    if would_count and spared_seconds.sum() > counted_seconds:
+        return OUTCOMES[_SPARED[int(spared_seconds.argmax())]]
     if counted_seconds > 0:
         return "not-sustained"
-    by_finding = np.bincount(found, weights=seconds, minlength=len(OUTCOMES))
     return OUTCOMES[int(by_finding.argmax())]
 
 

@@ -10,7 +10,7 @@ import logging
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0003"
 """The newest revision in `migrations/versions`."""
 
 

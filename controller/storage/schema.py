@@ -141,3 +141,58 @@ switches = sa.Table(
     sa.Column("changed_at", sa.Float, nullable=False),
     sa.Column("changed_by", sa.Text, nullable=False),
 )
+
+agreements = sa.Table(
+    "agreements",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("begins_at", sa.Float, nullable=False),
+    sa.Column("ends_at", sa.Float, nullable=False),
+    sa.Column("agreed_with", sa.Text, nullable=False),
+    sa.Column("recorded_by", sa.Text, nullable=False),
+    sa.Column("recorded_at", sa.Float, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("resource", sa.Text, nullable=False),
+    sa.Column("share", sa.Float),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("withdrawn_at", sa.Float),
+    sa.Column("withdrawn_by", sa.Text, nullable=False),
+    sa.Column("withdrawn_because", sa.Text, nullable=False),
+    sa.CheckConstraint("kind IN ('share', 'exempt', 'test')", name="known_kind"),
+    sa.CheckConstraint(
+        "(kind = 'share') = (share IS NOT NULL) AND (share IS NULL OR (share > 0 AND share <= 1))",
+        name="share_of_a_share_agreement",
+    ),
+    sa.CheckConstraint("ends_at > begins_at", name="ends_after_it_begins"),
+    # 14 days, as in fairshare/agreement.py.
+    sa.CheckConstraint("kind <> 'test' OR ends_at - begins_at <= 1209600", name="brief_test"),
+    sa.CheckConstraint(
+        "length(tenant) > 0 AND length(agreed_with) > 0 AND length(recorded_by) > 0",
+        name="agreed_between_somebody",
+    ),
+    sa.CheckConstraint(
+        "(withdrawn_at IS NOT NULL) = (length(withdrawn_by) > 0)", name="withdrawn_by_name"
+    ),
+)
+
+habits = sa.Table(
+    "habits",
+    metadata,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("hour_of_week", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("tenant", sa.Text, primary_key=True),
+    # In each resource's own unit. A column for each: they are measured and asked for together.
+    sa.Column("cpu", sa.Float, nullable=False),
+    sa.Column("disk", sa.Float, nullable=False),
+    sa.Column("net_in", sa.Float, nullable=False),
+    sa.Column("net_out", sa.Float, nullable=False),
+    sa.Column("measured_seconds", sa.Float, nullable=False),
+    sa.Column("weeks", sa.Integer, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.CheckConstraint("hour_of_week >= 0 AND hour_of_week < 168", name="hour_of_a_week"),
+    sa.CheckConstraint("measured_seconds > 0 AND weeks > 0", name="was_measured"),
+    # An hour of a host lies together, and nothing is kept twice.
+    sqlite_with_rowid=False,
+)

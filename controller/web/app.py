@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import hdrs, web
 
-from controller.web import agents, customer, health, openapi, operators, status
+from controller.web import agents, agreements, customer, health, openapi, operators, status
 from controller.web.auth import authorise
 from controller.web.errors import PAGE_HEADERS, Refused, explain_errors
 from controller.web.routes import Route
@@ -25,6 +25,7 @@ BODY_SECONDS = 30.0
 ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *operators.ROUTES,
+    *agreements.ROUTES,
     *customer.ROUTES,
     *status.ROUTES,
     *openapi.ROUTES,

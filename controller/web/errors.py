@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
+from controller.cases.agreements import AgreementOver, UnknownAgreement
 from controller.cases.desk import UnknownCase
 from controller.cases.steps import CaseRefused
 from controller.web.routes import Handler, is_page
@@ -32,7 +33,13 @@ PAGE_HEADERS = {
     "Cache-Control": "no-store",
 }
 
-_STATUS_OF: dict[type[Exception], int] = {MessageError: 400, UnknownCase: 404, CaseRefused: 409}
+_STATUS_OF: dict[type[Exception], int] = {
+    MessageError: 400,
+    UnknownCase: 404,
+    UnknownAgreement: 404,
+    CaseRefused: 409,
+    AgreementOver: 409,
+}
 
 
 class ErrorAnswer(Message):

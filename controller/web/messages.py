@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from controller.cases.model import Case, Closing, StandingLimit, State, TimelineEntry
 from controller.cases.views import HostView, ResourceView, TenantView
+from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Severity
 from fairuse_protocol.messages import Message, Resource
 from fairuse_protocol.reports import PressureSource
@@ -174,6 +175,29 @@ class CaseAnswer(Message):
     timeline: tuple[TimelineEntry, ...]
     notices: tuple[Notice, ...]
     order: StandingOrder | None
+    agreements: tuple[Agreement, ...]
+    """Those with the tenant that are in force on the host now, whatever the resource."""
+
+
+class AgreementQuery(Message):
+    """Which agreements to list."""
+
+    tenant: Annotated[str, Meta(description="Only those with this tenant.")] | None = None
+    limit: Limit = 100
+
+
+class AgreementList(Message):
+    """Agreements, those that are over too, the last recorded first."""
+
+    at: float
+    agreements: tuple[Agreement, ...]
+
+
+class AgreementAnswer(Message):
+    """One agreement as it is recorded now."""
+
+    at: float
+    agreement: Agreement
 
 
 class EnrolmentTokenRequest(Message):

@@ -201,6 +201,7 @@ async def _case_answer(services: Services, case: Case) -> web.Response:
             timeline=tuple(await services.desk.timeline(case.id)),
             notices=tuple(_notice(row) for row in written),
             order=_standing_order(case, ordered),
+            agreements=services.desk.agreements.in_force(case.tenant, case.host, services.clock()),
         )
     )
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.cases.steps import CaseRefused
+from controller.fairshare.agreement import AgreementTerms
 from controller.storage import notices
 from tests.cases.world import BUSY, CALM, DEADLINE, Crash, World
 
@@ -118,6 +119,22 @@ class CaseMachine(RuleBasedStateMachine):
         else:
             for case in self.run(self.world.desk.cases()):
                 self.survive(getattr(self.world.desk, action)(case.id, by="anna", reason="r"))
+
+    @rule(
+        kind=st.sampled_from(["share", "exempt", "test"]),
+        seconds=st.sampled_from([5.0, 60.0]),
+        die=st.sampled_from([None, "before commit", "after commit"]),
+    )
+    def operator_agrees(self, kind: Any, seconds: float, die: str | None) -> None:
+        terms = AgreementTerms(
+            tenant="hog",
+            kind=kind,
+            share=0.8 if kind == "share" else None,
+            ends_at=self.world.now + seconds,
+            agreed_with="Hanne Hog",
+        )
+        self.world.faulty.die = die
+        self.survive(self.world.desk.agreements.record(terms, by="anna"))
 
     @invariant()
     def promise_1_contact_first(self) -> None:
