@@ -173,8 +173,11 @@ def assemble(
     capacity[2:] = np.where(unknown[_NET], peaks[_NET], capacity[2:])
     capacity_known = ~np.isnan(recorded)
     utilisation = np.where(capacity_known, in_use / np.maximum(capacity, _LEAST), np.nan)
-    # Full of bytes or full of operations: with one of the two unknown, nobody can tell.
-    utilisation[1] = np.where(unknown[_DISK].any(axis=0), disk_busy, utilisation[1])
+    # Full of bytes or full of operations: with one of the two unknown, nobody can tell. A disk
+    # that is busy all the time is full, whatever it moves.
+    utilisation[1] = np.fmax(
+        np.where(unknown[_DISK].any(axis=0), np.nan, utilisation[1]), disk_busy
+    )
     to_peak = delivered / np.maximum(peaks, _LEAST)
     used_of = np.empty((len(RESOURCES), len(weights)))
     used_of[0], used_of[2:] = used[_CPU], used[_NET]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.desk import Desk
 from controller.cases.model import Case
+from controller.cases.policies import OnePolicy
 from controller.fairshare.policy import (
     LimitTerms,
     Policy,
@@ -105,7 +106,7 @@ class World:
     def _desk(self) -> Desk:
         return Desk(
             self.faulty,  # type: ignore[arg-type]  # it has the two methods that the desk uses
-            self.policy,
+            OnePolicy(self.policy),
             self.mode,
             lambda: self.now,
             self._new_id,
