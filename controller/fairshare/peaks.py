@@ -8,7 +8,7 @@ import numpy as np
 
 from controller.fairshare.measured import AMOUNTS, Floats
 
-HALF_LIFE_SECONDS = 3 * 86400.0
+HALF_LIFE_SECONDS = 30 * 86400.0
 """A peak fades: what a disk can do depends on what is asked of it, and hosts are changed."""
 
 
