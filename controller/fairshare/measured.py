@@ -107,6 +107,10 @@ def measure(report: Report, peaks: Floats | None = None) -> Measured:
     names, weights, cpu, net_in, net_out, cpu_waiting, throttled, io_waiting, disks = columns
     disk_bytes, disk_operations = _disk_amounts(disks)
     used = np.array([cpu, disk_bytes, disk_operations, net_in, net_out], np.float64)
+    bytes_a_packet = _bytes_a_packet(host.capacity)
+    if bytes_a_packet.any():
+        packets = np.array([[t.net_in_packets, t.net_out_packets] for t in tenants]).reshape(-1, 2)
+        used[_NET] = np.maximum(used[_NET], packets.T * bytes_a_packet)
     queueing = [_queueing(host.uplinks, direction) for direction in ("in", "out")]
     waiting = np.empty((len(RESOURCES), count))
     # A figure that is None becomes NaN.
@@ -232,8 +236,31 @@ def delivered_rates(report: Report) -> Floats:
         ],
         np.float64,
     )
+    packets = [
+        [sum([uplink.in_packets for uplink in host.uplinks])],
+        [sum([uplink.out_packets for uplink in host.uplinks])],
+    ]
+    amounts[_NET] = np.maximum(amounts[_NET], packets * _bytes_a_packet(host.capacity))
     rates: Floats = amounts / report.seconds
     return rates
+
+
+def _bytes_a_packet(capacity: Capacity) -> Floats:
+    """What a packet counts for, in and out: (2, 1). Where packets fill the host before bytes do,
+    their part of what it can forward is told as the same part of its bytes. 0: bytes alone count.
+    """
+    return np.array(
+        [
+            [
+                (capacity.net_in_bytes_per_second or 0)
+                / (capacity.net_in_packets_per_second or math.inf)
+            ],
+            [
+                (capacity.net_out_bytes_per_second or 0)
+                / (capacity.net_out_packets_per_second or math.inf)
+            ],
+        ]
+    )
 
 
 def _known(capacity: Capacity) -> Floats:
