@@ -15,7 +15,7 @@ from controller.fairshare.evidence import Sample, Verdict
 from controller.fairshare.interval import judge
 from controller.fairshare.measured import delivered_rates, measure
 from controller.fairshare.peaks import follow, no_peaks
-from controller.fairshare.policy import Rule, Severities, Thresholds
+from controller.fairshare.policy import NetworkThresholds, Rule, Severities, Thresholds
 from controller.fairshare.rule import classify, decide, severity_of
 from controller.fairshare.window import Window
 from fairuse_protocol.reports import (
@@ -331,7 +331,7 @@ def test_secure_packet_1_11_each_limb_singly_and_together(
 
 def test_clever_cloud_2_1_risk_counts_before_anyone_is_harmed() -> None:
     rule = Rule(
-        window=Duration(100), requires="share", net_out=Thresholds(contended_utilisation=0.8)
+        window=Duration(100), requires="share", net_out=NetworkThresholds(contended_utilisation=0.8)
     )
     sent = {"hog": 0.75 * UPLINK_BYTES_PER_SECOND, "a": 4e6, "b": 4e6}
     reports = [network_report(10.0 * (i + 1), sent, delayed=0.0, seconds=10) for i in range(10)]
