@@ -41,7 +41,7 @@ class Measurer:
         np.nan_to_num(used, copy=False)
         delivered = np.add.reduceat(used, starts, axis=1) + own if len(kept) else own
         known = self._known[:, batch.host[kept]]
-        waiting, host_waiting = _waiting(batch, kept, starts)
+        waiting, host_waiting = _waiting(batch, kept, starts, in_row)
         directions = _directions_short(delivered[3:], known[3:])
         host_waiting[2:][~directions] = 0.0
         waiting[2:][~directions[:, in_row]] = 0.0
@@ -98,7 +98,9 @@ def _use(figures: Figures) -> Floats:
     return np.array([getattr(figures, column) for column in USE_COLUMNS])
 
 
-def _waiting(batch: IntervalBatch, kept: Integers, starts: Integers) -> tuple[Floats, Floats]:
+def _waiting(
+    batch: IntervalBatch, kept: Integers, starts: Integers, in_row: Integers
+) -> tuple[Floats, Floats]:
     """Of tenants and of hosts, by resource. A host waits when any of its tenants does, so where
     its own figure is missing the worst of its tenants' stands for it."""
     used, own = batch.used, batch.own
@@ -107,6 +109,8 @@ def _waiting(batch: IntervalBatch, kept: Integers, starts: Integers) -> tuple[Fl
     if len(kept):
         worst = np.fmax.reduceat(waiting, starts, axis=1)
         hosts = np.where(np.isnan(hosts), worst, hosts)
+        # Where a tenant's waiting for the network was not measured, the uplink's stands for it.
+        waiting[2:] = np.where(np.isnan(waiting[2:]), hosts[2:, in_row], waiting[2:])
     return waiting, hosts
 
 
