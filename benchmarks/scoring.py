@@ -32,6 +32,8 @@ class Score:
 
     true_cases: int = 0
     false_cases: int = 0
+    unjudged_cases: int = 0
+    """Those that opened in an ambiguous stretch and in no true one: neither true nor false."""
     found: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     missed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     false_kinds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -164,7 +166,9 @@ def _look_for(label: Label, cases: Sequence[Opened], total: Score) -> None:
 def _weigh(case: Opened, labels: Sequence[Label], total: Score) -> None:
     near = [label for label in labels if _is_near(case, label)]
     if any(label.answer != "0" for label in near):
-        total.true_cases += any(label.answer == "1" for label in near)
+        is_true = any(label.answer == "1" for label in near)
+        total.true_cases += is_true
+        total.unjudged_cases += not is_true
         return
     total.false_cases += 1
     total.false_kinds[near[0].kind if near else ""] += 1
@@ -176,6 +180,7 @@ def add_up(scores: Sequence[Score]) -> Score:
     for one in scores:
         total.true_cases += one.true_cases
         total.false_cases += one.false_cases
+        total.unjudged_cases += one.unjudged_cases
         total.seconds_to_detect += one.seconds_to_detect
         total.innocent_tenant_days += one.innocent_tenant_days
         total.limited_minutes += one.limited_minutes

@@ -35,22 +35,20 @@ DAYS, PER_KIND, TOLD = 31, 6, 3
 
 
 def candidates() -> Iterator[Peer]:
+    """Around the published settings, and on towards fewer and surer cases."""
     for utilisation, of_minutes in itertools.product((0.9, 0.95, 0.98), (10, 12, 15)):
         yield BusyShare(utilisation=utilisation, of_minutes=of_minutes)
-    for factor, threshold, minutes in itertools.product(
-        (1, 2, 4, 6, 8), (0.45, 0.8, 1.0), (10, 20, 30)
-    ):
+    yield Badness()
+    for factor, threshold, minutes in itertools.product((2, 4, 6), (0.8, 1.0), (20, 30, 60)):
         yield Badness(factor, threshold, minutes, 3 * minutes)
-    for share, minutes in itertools.product((0.3, 0.4, 0.5, 0.6, 0.7), (10, 15, 20, 30)):
+    for share, minutes in itertools.product((0.5, 0.6, 0.7, 0.8, 0.9), (10, 20, 30, 45)):
         yield WindowedAverage(share, minutes)
-    for minutes in (10, 20, 30, 60):
+    for minutes in (20, 60, 120):
         yield TwiceEntitled(minutes=minutes)
-    for correlation, only_highest, spared, deviations in itertools.product(
-        (0.35, 0.5, 0.7), (True, False), (1.0, 2.0), (2.0, 3.0)
+    for correlation, spared, deviations in itertools.product(
+        (0.35, 0.7, 0.85), (1.0, 2.0, 4.0), (2.0, 3.0)
     ):
-        yield VictimSuspect(
-            correlation, only_highest=only_highest, spared_up_to=spared, deviations=deviations
-        )
+        yield VictimSuspect(correlation, spared_up_to=spared, deviations=deviations)
 
 
 def main() -> None:

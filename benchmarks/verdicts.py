@@ -110,14 +110,14 @@ def table(scores: dict[str, Score]) -> Iterator[str]:
     """One set's lines: every rule's figures, and under them the recall of each kind."""
     yield (
         f"{'':24} {'precision':>9} {'recall':>7} {'natural':>7} {'minutes':>8} "
-        f"{'false/1000 d':>12} {'cases':>6} {'limited min':>11}"
+        f"{'false/1000 d':>12} {'cases':>6} {'unjudged':>8} {'limited min':>11}"
     )
     for rule, one in scores.items():
         limited = f"{one.limited_minutes:11,.0f}" if rule == OURS else f"{'':>11}"
         yield (
             f"{rule:24} {one.precision:9.3f} {one.recall:7.3f} {one.recall_of_natural:7.3f} "
             f"{one.minutes_to_detect:8.1f} {one.false_per_1000_days:12.2f} "
-            f"{one.true_cases + one.false_cases:6} {limited}"
+            f"{one.true_cases + one.false_cases:6} {one.unjudged_cases:8} {limited}"
         )
     yield ""
     kinds = [kind for kind in scores[OURS].kinds if kind != NATURAL]
@@ -148,6 +148,7 @@ def _figures(one: Score) -> dict[str, Any]:
         "innocent_tenant_days": one.innocent_tenant_days,
         "true_cases": one.true_cases,
         "false_cases": one.false_cases,
+        "unjudged_cases": one.unjudged_cases,
         "false_kinds": dict(one.false_kinds),
         "limited_minutes": one.limited_minutes,
     }

@@ -52,7 +52,8 @@ def test_a_case_from_before_finds_a_stretch_at_once_but_was_false_when_it_opened
 
 def test_ambiguous_stretches_count_neither_way() -> None:
     found = score([case(20.5 * HOUR)], [UNSURE], tenant_days=1.0)
-    assert (found.true_cases, found.false_cases, found.found, found.missed) == (0, 0, {}, {})
+    assert (found.true_cases, found.false_cases, found.unjudged_cases) == (0, 0, 1)
+    assert (found.recall, found.recall_of_natural) == (1, 1)
 
 
 def test_a_false_case_is_put_down_to_the_innocent_episode_it_fell_on() -> None:
