@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import TypeVar
 
-from controller.backtest.labels import Label
+from controller.backtest.labels import NATURAL, Label
 from fairuse_protocol.messages import Resource
 
 GRACE_SECONDS = 25 * 60
@@ -31,6 +32,8 @@ class Score:
 
     true_cases: int = 0
     false_cases: int = 0
+    unjudged_cases: int = 0
+    """Those that opened in an ambiguous stretch and in no true one: neither true nor false."""
     found: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     missed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     false_kinds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -47,13 +50,27 @@ class Score:
 
     @property
     def recall(self) -> float:
-        """Of the true stretches, those with a case."""
-        found, missed = sum(self.found.values()), sum(self.missed.values())
-        return found / (found + missed) if found + missed else 1.0
+        """Of the injected true stretches, of whatever kind, those with a case."""
+        return self._recall([kind for kind in self.kinds if kind != NATURAL])
 
     def recall_of(self, kind: str) -> float:
         """The same of one kind."""
-        return self.found[kind] / max(1, self.found[kind] + self.missed[kind])
+        return self._recall([kind])
+
+    @property
+    def recall_of_natural(self) -> float:
+        """The same of what the machines did by themselves."""
+        return self._recall([NATURAL])
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of all true stretches."""
+        return sorted({*self.found, *self.missed})
+
+    def _recall(self, kinds: Sequence[str]) -> float:
+        found = sum(self.found.get(kind, 0) for kind in kinds)
+        missed = sum(self.missed.get(kind, 0) for kind in kinds)
+        return found / (found + missed) if found + missed else 1.0
 
     @property
     def minutes_to_detect(self) -> float:
@@ -72,21 +89,15 @@ class Score:
         return 2 * self.precision * self.recall / both if both else 0.0
 
 
-_Key = tuple[str, str, str]
-
-
 def score(cases: Sequence[Opened], labels: Sequence[Label], tenant_days: float) -> Score:
     """Hold the cases against the labels of the same trace.
 
     A stretch is found when a case was open in it, or opened in the grace after it. A case is
-    false when it opened outside of every true and every ambiguous stretch and their grace.
+    false when it opened outside of every true and every ambiguous stretch and their grace; one
+    that opened in an ambiguous stretch counts neither way.
     """
     total = Score()
-    labels_of, cases_of = defaultdict(list), defaultdict(list)
-    for label in labels:
-        labels_of[label.host, label.tenant, label.resource].append(label)
-    for case in cases:
-        cases_of[case.host, case.tenant, case.resource].append(case)
+    labels_of, cases_of = _by_key(labels), _by_key(cases)
     guilty_seconds = 0.0
     for key in {**labels_of, **cases_of}:
         for label in labels_of[key]:
@@ -99,23 +110,65 @@ def score(cases: Sequence[Opened], labels: Sequence[Label], tenant_days: float) 
     return total
 
 
-def _look_for(label: Label, cases: Sequence[Opened], total: Score) -> None:
-    about = [
-        case.at
+def mistakes(
+    cases: Sequence[Opened], labels: Sequence[Label]
+) -> tuple[list[tuple[Opened, list[Label]]], list[Label]]:
+    """The false cases, each with what else its host's labels say then, and the missed stretches."""
+    labels_of, cases_of = _by_key(labels), _by_key(cases)
+    false = [
+        (case, [label for label in labels if label.host == case.host and _is_near(case, label)])
         for case in cases
-        if case.at <= label.end + GRACE_SECONDS and case.until > label.begin
+        if not any(label.answer != "0" and _is_near(case, label) for label in labels_of[_key(case)])
     ]
+    missed = [
+        label
+        for label in labels
+        if label.answer == "1" and not _cases_about(label, cases_of[_key(label)])
+    ]
+    return false, missed
+
+
+_Key = tuple[str, str, str]
+_Keyed = TypeVar("_Keyed", Opened, Label)
+
+
+def _key(one: Opened | Label) -> _Key:
+    return one.host, one.tenant, one.resource
+
+
+def _by_key(several: Sequence[_Keyed]) -> dict[_Key, list[_Keyed]]:
+    by_key: dict[_Key, list[_Keyed]] = defaultdict(list)
+    for one in several:
+        by_key[_key(one)].append(one)
+    return by_key
+
+
+def _cases_about(label: Label, cases: Sequence[Opened]) -> list[Opened]:
+    return [
+        case for case in cases if case.at <= label.end + GRACE_SECONDS and case.until > label.begin
+    ]
+
+
+def _is_near(case: Opened, label: Label) -> bool:
+    return label.begin <= case.at <= label.end + GRACE_SECONDS
+
+
+def _look_for(label: Label, cases: Sequence[Opened], total: Score) -> None:
+    about = _cases_about(label, cases)
     if not about:
         total.missed[label.kind] += 1
         return
     total.found[label.kind] += 1
-    total.seconds_to_detect.append(max(0.0, min(about) - label.begin))
+    first = min(case.at for case in about)
+    total.seconds_to_detect.append(max(0.0, first - label.begin))
 
 
 def _weigh(case: Opened, labels: Sequence[Label], total: Score) -> None:
-    near = [label for label in labels if label.begin <= case.at <= label.end + GRACE_SECONDS]
+    near = [label for label in labels if _is_near(case, label)]
     if any(label.answer != "0" for label in near):
-        total.true_cases += any(label.answer == "1" for label in near)
+        is_true = any(label.answer == "1" for label in near)
+        total.true_cases += is_true
+        total.unjudged_cases += not is_true
         return
     total.false_cases += 1
     total.false_kinds[near[0].kind if near else ""] += 1
@@ -127,6 +180,7 @@ def add_up(scores: Sequence[Score]) -> Score:
     for one in scores:
         total.true_cases += one.true_cases
         total.false_cases += one.false_cases
+        total.unjudged_cases += one.unjudged_cases
         total.seconds_to_detect += one.seconds_to_detect
         total.innocent_tenant_days += one.innocent_tenant_days
         total.limited_minutes += one.limited_minutes
