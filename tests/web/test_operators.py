@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import aiohttp
 import pytest
 from openapi_spec_validator import validate
@@ -49,6 +52,14 @@ async def test_health_answers_anybody_while_the_database_can_be_read(api: Api) -
         async with session.get(url) as response:
             assert response.status == 503
             assert "database" in (await response.json())["error"]
+    await drivers_threads_ended()
+
+
+async def drivers_threads_ended() -> None:
+    """A connection that could not be made ends its thread by itself, and needs the loop for it."""
+    async with asyncio.timeout(10):
+        while any("_connection_worker" in thread.name for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
 
 
 async def test_docstrings_become_descriptions_without_their_indentation(api: Api) -> None:
