@@ -78,7 +78,7 @@ async def build_services(
     policies = PolicyBook(
         Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
     )
-    desk = Desk(database, policies.default_policy(), settings.mode, clock)
+    desk = Desk(database, policies, settings.mode, clock)
     credentials = HostCredentials(database, clock)
     await desk.start()
     await credentials.refresh()

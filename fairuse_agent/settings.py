@@ -52,6 +52,9 @@ class Host(Settings):
     net_in: Rate | None = None
     net_out: Rate | None = None
     """Capacity of all uplinks together; unset uses their link speed, where they tell one."""
+    net_in_packets_per_second: float | None = None
+    net_out_packets_per_second: float | None = None
+    """What the host can forward of small packets; unset: only bytes count."""
 
 
 class TenantRule(Settings):

@@ -90,6 +90,9 @@ class Capacity(Message, omit_defaults=True):
     disk_operations_per_second: Capability | None = None
     net_in_bytes_per_second: Capability | None = None
     net_out_bytes_per_second: Capability | None = None
+    net_in_packets_per_second: Capability | None = None
+    net_out_packets_per_second: Capability | None = None
+    """Small packets fill a host long before their bytes do; None: only bytes count."""
 
 
 class HostUsage(Message, omit_defaults=True):

@@ -10,6 +10,7 @@ from controller.backtest.intervals import Figures, IntervalBatch
 from controller.backtest.layout import USE_COLUMNS
 from controller.backtest.trace import Trace
 from controller.fairshare.measured import Floats, Integers, Measured, Spans, assemble
+from controller.fairshare.peaks import Peaks, follow, no_peaks
 
 Booleans = NDArray[np.bool_]
 
@@ -26,8 +27,8 @@ class Measurer:
         self._tenants = np.array(trace.tenant_names, dtype=object)
         capacities = [trace.hosts[host].figures() for host in self.hosts]
         self._known = np.array(capacities, np.float64).reshape(len(self.hosts), len(USE_COLUMNS)).T
-        self._peaks = np.zeros_like(self._known)
-        """By amount and host: the most that has been delivered so far."""
+        self._peaks: dict[int, Peaks] = {}
+        """By host: the most that has been delivered so far."""
         self._name_cache: dict[bytes, tuple[str, ...]] = {}
 
     def measure(self, batch: IntervalBatch) -> tuple[Measured, list[str]]:
@@ -40,13 +41,14 @@ class Measurer:
         np.nan_to_num(used, copy=False)
         delivered = np.add.reduceat(used, starts, axis=1) + own if len(kept) else own
         known = self._known[:, batch.host[kept]]
-        waiting, host_waiting = _waiting(batch, kept, starts)
+        waiting, host_waiting = _waiting(batch, kept, starts, in_row)
         directions = _directions_short(delivered[3:], known[3:])
         host_waiting[2:][~directions] = 0.0
         waiting[2:][~directions[:, in_row]] = 0.0
+        ended_at = batch.time[kept].astype(np.float64)
         measured = assemble(
             Spans(
-                ended_at=batch.time[kept].astype(np.float64),
+                ended_at=ended_at,
                 seconds=batch.seconds[kept],
                 starts=starts,
                 interval_of_row=in_row,
@@ -56,22 +58,22 @@ class Measurer:
             used,
             waiting,
             delivered=delivered,
-            peaks=self._raise_peaks(delivered, batch.host[kept]),
+            peaks=self._raise_peaks(delivered, batch.host[kept], ended_at),
             known=known,
             host_waiting=host_waiting,
             disk_busy=np.full(len(kept), np.nan),
         )
         return measured, [self.hosts[code] for code in batch.host[kept].tolist()]
 
-    def _raise_peaks(self, delivered: Floats, hosts: Codes) -> Floats:
+    def _raise_peaks(self, delivered: Floats, hosts: Codes, ended_at: Floats) -> Floats:
         """The most that each interval's host had delivered by then."""
         peaks = np.empty_like(delivered)
-        for host in np.unique(hosts):
+        for host in np.unique(hosts).tolist():
             there = np.flatnonzero(hosts == host)
-            before = self._peaks[:, host, None]
-            running = np.maximum.accumulate(np.hstack([before, delivered[:, there]]), axis=1)
-            peaks[:, there] = running[:, 1:]
-            self._peaks[:, host] = running[:, -1]
+            before = self._peaks.get(host) or no_peaks(float(ended_at[there[0]]))
+            peaks[:, there], self._peaks[host] = follow(
+                before, delivered[:, there], ended_at[there]
+            )
         return peaks
 
     def _names(self, batch: IntervalBatch, kept: Integers) -> tuple[tuple[str, ...], ...]:
@@ -96,7 +98,9 @@ def _use(figures: Figures) -> Floats:
     return np.array([getattr(figures, column) for column in USE_COLUMNS])
 
 
-def _waiting(batch: IntervalBatch, kept: Integers, starts: Integers) -> tuple[Floats, Floats]:
+def _waiting(
+    batch: IntervalBatch, kept: Integers, starts: Integers, in_row: Integers
+) -> tuple[Floats, Floats]:
     """Of tenants and of hosts, by resource. A host waits when any of its tenants does, so where
     its own figure is missing the worst of its tenants' stands for it."""
     used, own = batch.used, batch.own
@@ -105,6 +109,8 @@ def _waiting(batch: IntervalBatch, kept: Integers, starts: Integers) -> tuple[Fl
     if len(kept):
         worst = np.fmax.reduceat(waiting, starts, axis=1)
         hosts = np.where(np.isnan(hosts), worst, hosts)
+        # Where a tenant's waiting for the network was not measured, the uplink's stands for it.
+        waiting[2:] = np.where(np.isnan(waiting[2:]), hosts[2:, in_row], waiting[2:])
     return waiting, hosts
 
 

@@ -6,6 +6,7 @@ recorded: it is lifted when its lease ends, or when the recorded use leaves room
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import count
 
@@ -36,6 +37,8 @@ class Replay:
         self._closed: dict[CaseKey, Case] = {}
         self._ratios: dict[str, float] = {}
         """Of each open case, by the verdict that it was last looked at with."""
+        self._stood: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+        """From when to when a tenant was limited on a host, for as long as a day looks back."""
         self._numbers = count(1)
 
     def take(self, measured: Measured, hosts: list[str]) -> None:
@@ -74,7 +77,7 @@ class Replay:
     def _review(self, case: Case, window: Window, scene: Scene, now: float) -> None:
         verdict = window.verdict(case.resource, case.tenant, now=now)
         self._ratios[case.id] = verdict.ratio
-        circumstances = self._circumstances(case.host)
+        circumstances = self._circumstances(case, now)
         steps = review(case, verdict, scene, self._policy, circumstances)
         self._carry_out(steps, case, now)
 
@@ -100,7 +103,7 @@ class Replay:
             verdict,
             previous,
             self._policy,
-            self._circumstances(host),
+            "enforce",
         )
         self._carry_out(steps, None, verdict.decided_at, verdict.ratio)
 
@@ -145,6 +148,7 @@ class Replay:
         stood = 0.0
         if name == "limit-lifted" and before is not None and before.limit is not None:
             stood = time - before.limit.ordered_at
+            self._stood[case.host, case.tenant].append((before.limit.ordered_at, time))
         event = Event(
             time=round(time),
             host=case.host,
@@ -161,12 +165,20 @@ class Replay:
             evidence=case.verdict if name == "case-opened" else None,
         )
 
-    def _circumstances(self, host: str) -> Circumstances:
+    def _circumstances(self, case: Case, now: float) -> Circumstances:
         return Circumstances(
             mode="enforce",
-            limits_on_host=self._book.limits_on(host),
+            limits_on_host=self._book.limits_on(case.host),
             limits_in_fleet=self._book.limits(),
+            limited_seconds=self._limited_seconds(case, now),
         )
+
+    def _limited_seconds(self, case: Case, now: float) -> float:
+        """How long the tenant was limited on the host in the last day; older limits are dropped."""
+        since = now - limiting.DAY_SECONDS
+        stood = [each for each in self._stood[case.host, case.tenant] if each[1] > since]
+        self._stood[case.host, case.tenant] = stood
+        return sum(until - max(since, begun) for begun, until in stood)
 
 
 def happened(done: Step, before: Case | None) -> Iterator[tuple[EventName, float, str]]:

@@ -15,15 +15,16 @@ from collections.abc import Callable
 from controller.cases import answers, lifecycle, limiting
 from controller.cases.agreements import AgreementBook
 from controller.cases.habits import HabitBook
-from controller.cases.hosts import Host, Hosts, Seen, see
+from controller.cases.hosts import Host, Hosts, Look, Seen
 from controller.cases.ledger import Ledger, UnknownCase
-from controller.cases.limiting import Circumstances
+from controller.cases.limiting import DAY_SECONDS, Circumstances
 from controller.cases.model import (
     AnswerKind,
     Case,
     State,
     TimelineEntry,
 )
+from controller.cases.policies import PolicyChoice
 from controller.cases.record import read_case, write_step
 from controller.cases.review import begins_after, open_case, review
 from controller.cases.steps import CaseRefused
@@ -31,7 +32,7 @@ from controller.cases.views import HostView
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.settings import Mode
-from controller.storage import cases, notices, switches
+from controller.storage import cases, notices, orders, switches
 from controller.storage.database import Database
 from fairuse_protocol.limits import LimitOrder
 from fairuse_protocol.messages import Resource
@@ -56,7 +57,7 @@ class Desk:
     def __init__(
         self,
         database: Database,
-        policy: Policy,
+        policies: PolicyChoice,
         mode: Mode,
         clock: Callable[[], float],
         new_id: Callable[[], str] = new_case_id,
@@ -64,7 +65,7 @@ class Desk:
     ) -> None:
         """`clock` tells the time of day, `steady` runs on whatever happens to that one."""
         self._database = database
-        self.policy = policy
+        self._policies = policies
         self.mode = mode
         self._clock = clock
         self._new_id = new_id
@@ -74,7 +75,7 @@ class Desk:
         self._ledger = Ledger(database, mode, clock)
         self.agreements = AgreementBook(database, clock)
         self._habits = HabitBook(database)
-        self._hosts = Hosts(database, policy.rule, self.agreements)
+        self._hosts = Hosts(database, policies, self.agreements)
         self._paused = False
 
     def when_notice_queued(self, call: Callable[[], None]) -> None:
@@ -102,16 +103,17 @@ class Desk:
 
     def see(self, report: Report) -> Seen:
         """What `observe` needs of a report; changes nothing."""
-        return see(report, self.policy.rule, self.agreements)
+        return self._hosts.see(report)
 
     async def observe(self, seen: Seen) -> None:
         """Act on a report that is stored: open, move and close cases."""
         now = self._clock()
         host = await self._hosts.take(seen, now=now)
-        self._habits.take(seen.report.host, seen.interval)
+        self._habits.take(seen.report.host, seen.intervals[0][1])
         report = host.report
         open_cases = self._ledger.book.of_host(report.host)
-        if not (host.window.suspects() or open_cases or self._ledger.awaiting_after):
+        suspects = any(look.window.suspects() for look in host.looks)
+        if not (suspects or open_cases or self._ledger.awaiting_after):
             return
         async with self._turn:
             for case in self._ledger.book.of_host(report.host):
@@ -141,7 +143,7 @@ class Desk:
         async with self._turn:
             case = await self._ledger.newest(case_id)
             done = lifecycle.notice_accepted(
-                case, self.policy, at=at, channel=channel, answer=answer
+                case, self._policy_of(case), at=at, channel=channel, answer=answer
             )
             async with self._database.write() as connection:
                 if await notices.mark_accepted(
@@ -169,7 +171,7 @@ class Desk:
         """The customer answers. CaseRefused says why not, UnknownCase if there is none."""
         async with self._turn:
             case = await self._ledger.newest(case_id)
-            done = answers.answer(case, kind, note, self.policy, now=self._clock())
+            done = answers.answer(case, kind, note, self._policy_of(case), now=self._clock())
             return await self._ledger.commit(done, case)
 
     async def approve(self, case_id: str, *, by: str, reason: str) -> Case:
@@ -180,13 +182,14 @@ class Desk:
             host = self._hosts.get(case.host)
             if host is None:
                 raise CaseRefused(f"{case.host} has not reported since the controller started")
-            verdict = await self._verdict(host, case.resource, case.tenant, now)
+            policy, look = self._look(case, host)
+            verdict = await self._verdict(host, look, case.resource, case.tenant, now)
             done = limiting.order_by_name(
                 case,
                 verdict,
-                host.newest,
-                self.policy,
-                self._circumstances(case.host),
+                look.newest,
+                policy,
+                await self._circumstances(case, now),
                 by=by,
                 reason=reason,
             )
@@ -266,51 +269,70 @@ class Desk:
 
     async def _review(self, case: Case, host: Host, now: float) -> None:
         """One open case in the light of its host's newest report."""
-        verdict = await self._verdict(host, case.resource, case.tenant, now)
-        steps = review(case, verdict, host.scene(), self.policy, self._circumstances(case.host))
-        for done in steps:
+        policy, look = self._look(case, host)
+        verdict = await self._verdict(host, look, case.resource, case.tenant, now)
+        circumstances = await self._circumstances(case, now)
+        for done in review(case, verdict, host.scene(look), policy, circumstances):
             await self._ledger.take(done, case)
             case = done.case
 
     async def _open_cases(self, host: Host, now: float) -> None:
         name = host.report.host
-        for resource, tenant in host.window.suspects():
-            if self._ledger.book.is_open((name, tenant, resource)):
-                continue
-            verdict = await self._verdict(host, resource, tenant, now)
-            if verdict.outcome != "disproportionate":
-                continue
-            previous = await self._ledger.last_closed(name, tenant, resource)
-            if previous is not None:
-                since = begins_after(previous)
-                verdict = await self._verdict(host, resource, tenant, now, since)
-            case = None
-            for done in open_case(
-                self._new_id,
-                name,
-                tenant,
-                verdict,
-                previous,
-                self.policy,
-                self._circumstances(name),
-            ):
-                await self._ledger.take(done, case)
-                case = done.case
+        for look in host.looks:
+            for resource, tenant in look.window.suspects():
+                if self._policies.policy_for(tenant, name) is look.policy:
+                    await self._open_case(host, look, resource, tenant, now)
+
+    async def _open_case(
+        self, host: Host, look: Look, resource: Resource, tenant: str, now: float
+    ) -> None:
+        """A case about one suspect, if there is none yet and the window gives reason for one."""
+        name = host.report.host
+        if self._ledger.book.is_open((name, tenant, resource)):
+            return
+        verdict = await self._verdict(host, look, resource, tenant, now)
+        if verdict.outcome != "disproportionate":
+            return
+        previous = await self._ledger.last_closed(name, tenant, resource)
+        if previous is not None:
+            since = begins_after(previous)
+            verdict = await self._verdict(host, look, resource, tenant, now, since)
+        case = None
+        for done in open_case(
+            self._new_id, name, tenant, verdict, previous, look.policy, self.mode
+        ):
+            await self._ledger.take(done, case)
+            case = done.case
+
+    def _policy_of(self, case: Case) -> Policy:
+        return self._policies.policy_for(case.tenant, case.host)
+
+    def _look(self, case: Case, host: Host) -> tuple[Policy, Look]:
+        """The case's policy, and what it sees. Of a tenant that is gone, any sees nothing."""
+        policy = self._policy_of(case)
+        return policy, host.look(policy) or host.looks[0]
 
     async def _verdict(
-        self, host: Host, resource: Resource, tenant: str, now: float, since: float = 0.0
+        self,
+        host: Host,
+        look: Look,
+        resource: Resource,
+        tenant: str,
+        now: float,
+        since: float = 0.0,
     ) -> Verdict:
         """The window's verdict, with the tenant's habit at this hour as evidence."""
         usual = await self._habits.usual(host.report.host, tenant, resource, at=now)
-        return host.window.verdict(resource, tenant, now=now, since=since, usual_used=usual)
+        return look.window.verdict(resource, tenant, now=now, since=since, usual_used=usual)
 
     async def _measure_after(self, host: Host, now: float) -> None:
         """The proof of a limit's effect, once the neighbours have been without it for a while."""
         for case in list(self._ledger.awaiting_after.values()):
             if case.host != host.report.host:
                 continue
-            verdict = host.window.verdict(case.resource, case.tenant, now=now)
-            done = limiting.measured_after(case, verdict, self.policy)
+            policy, look = self._look(case, host)
+            verdict = look.window.verdict(case.resource, case.tenant, now=now)
+            done = limiting.measured_after(case, verdict, policy)
             if done is not None:
                 await self._ledger.commit(done, case)
                 del self._ledger.awaiting_after[case.id]
@@ -338,10 +360,17 @@ class Desk:
             await switches.set(connection, _PAUSED, value, at=self._clock(), by=by)
         self._paused = value == "yes"
 
-    def _circumstances(self, host: str) -> Circumstances:
+    async def _circumstances(self, case: Case, now: float) -> Circumstances:
+        limited_seconds = 0.0
+        if case.limit is None and (case.deadline is None or case.deadline <= now):
+            async with self._database.read() as connection:
+                limited_seconds = await orders.limited_seconds(
+                    connection, case.host, case.tenant, since=now - DAY_SECONDS, now=now
+                )
         return Circumstances(
             mode=self.mode,
             paused=self._paused,
-            limits_on_host=self._ledger.book.limits_on(host),
+            limits_on_host=self._ledger.book.limits_on(case.host),
             limits_in_fleet=self._ledger.book.limits(),
+            limited_seconds=limited_seconds,
         )

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from controller.cases.agreements import AgreementBook
+from controller.cases.policies import PolicyChoice, policies_on
 from controller.cases.review import Scene
 from controller.cases.viewing import host_view
 from controller.cases.views import HostView
 from controller.fairshare.interval import Interval, judge
-from controller.fairshare.measured import Measured, measure
-from controller.fairshare.policy import Rule
+from controller.fairshare.measured import Floats, Measured, delivered_rates, measure
+from controller.fairshare.peaks import Peaks, follow, no_peaks
+from controller.fairshare.policy import Policy
 from controller.fairshare.window import Window
 from controller.storage import reports
 from controller.storage.database import Database
@@ -32,62 +35,84 @@ class Seen:
 
     report: Report
     measured: Measured
-    interval: Interval
+    delivered: Floats
+    """What the host delivered, as its peaks are made of it."""
+    intervals: tuple[tuple[Policy, Interval], ...]
+    """As each policy that any of its tenants has judges it; the first is as good as any for what
+    policies agree on."""
 
 
-def see(report: Report, rule: Rule, agreements: AgreementBook) -> Seen:
-    """Measure and judge a report. Done at once, while it is still in the processor's cache."""
-    measured = measure(report)
-    interval = _judged(report.host, measured, rule, agreements)
-    return Seen(msgspec.structs.replace(report, tenants=()), measured, interval)
+@dataclass(slots=True)
+class Look:
+    """One host as one policy sees it."""
 
-
-def _judged(host: str, measured: Measured, rule: Rule, agreements: AgreementBook) -> Interval:
-    (tenants,) = measured.spans.tenants
-    agreed = agreements.entitlements(host, tenants, measured.ended_at)
-    (interval,) = judge(measured, rule, agreed)
-    return interval
+    policy: Policy
+    window: Window
+    newest: Interval
 
 
 @dataclass(slots=True)
 class Host:
-    """One host's window and newest report, without its tenants."""
+    """One host's windows and newest report, without its tenants."""
 
-    window: Window
+    looks: list[Look]
     report: Report
     measured: Measured
-    newest: Interval
     silent_seconds: float = 0.0
     """What was not measured between the newest interval and the one before it."""
 
-    def scene(self) -> Scene:
+    def look(self, policy: Policy) -> Look | None:
+        """What this policy sees; None when nobody there had it when the host last reported."""
+        return next((look for look in self.looks if look.policy is policy), None)
+
+    def scene(self, look: Look) -> Scene:
         """What a case on this host is looked at with."""
-        return Scene(self.newest, self.silent_seconds, self.report.limiter)
+        return Scene(look.newest, self.silent_seconds, self.report.limiter)
 
 
 class Hosts:
     """All hosts that have reported since the start."""
 
-    def __init__(self, database: Database, rule: Rule, agreements: AgreementBook) -> None:
+    def __init__(
+        self, database: Database, policies: PolicyChoice, agreements: AgreementBook
+    ) -> None:
         self._database = database
-        self._rule = rule
+        self._policies = policies
         self._agreements = agreements
         self._hosts: dict[str, Host] = {}
+        self._peaks: dict[str, Peaks] = {}
+
+    def see(self, report: Report) -> Seen:
+        """Measure and judge a report. Done at once, while it is still in the processor's cache."""
+        delivered = delivered_rates(report)
+        peaks, _ = self._raised(report, delivered)
+        measured = measure(report, peaks)
+        (tenants,) = measured.spans.tenants
+        return Seen(
+            msgspec.structs.replace(report, tenants=()),
+            measured,
+            delivered,
+            tuple(
+                (policy, self._judged(report.host, measured, policy))
+                for policy in policies_on(self._policies, report.host, tenants)
+            ),
+        )
 
     async def take(self, seen: Seen, *, now: float) -> Host:
-        """Take in a report that is stored, and return its host with the window up to `now`."""
+        """Take in a report that is stored, and return its host with the windows up to `now`."""
         report, measured = seen.report, seen.measured
-        host = self._hosts.get(report.host)
-        if host is None:
-            host = Host(await self._rebuilt(report.host, now), report, measured, seen.interval)
-            # Another report of this host may have come in while the store was read.
-            host = self._hosts.setdefault(report.host, host)
-        host.window.add(seen.interval)
+        looks = [
+            Look(policy, await self._window(report.host, policy, now), interval)
+            for policy, interval in seen.intervals
+        ]
+        _, self._peaks[report.host] = self._raised(report, seen.delivered)
+        host = self._hosts.setdefault(report.host, Host(looks, report, measured))
+        for look, (_, interval) in zip(looks, seen.intervals, strict=True):
+            look.window.add(interval)
+            look.window.forget_before(now)
         if measured.ended_at >= host.measured.ended_at:
-            began_at = report.started_at
-            host.silent_seconds = max(0.0, began_at - host.measured.ended_at)
-            host.report, host.measured, host.newest = report, measured, seen.interval
-        host.window.forget_before(now)
+            host.silent_seconds = max(0.0, report.started_at - host.measured.ended_at)
+            host.report, host.measured, host.looks = report, measured, looks
         return host
 
     def get(self, name: str) -> Host | None:
@@ -97,15 +122,30 @@ class Hosts:
     def views(self) -> tuple[HostView, ...]:
         """All hosts, by name."""
         return tuple(
-            host_view(host.report, host.measured, host.newest)
+            host_view(host.report, host.measured, host.looks[0].newest)
             for _, host in sorted(self._hosts.items())
         )
 
-    async def _rebuilt(self, name: str, now: float) -> Window:
+    def _raised(self, report: Report, delivered: Floats) -> tuple[Floats, Peaks]:
+        ended_at = report.started_at + report.seconds
+        before = self._peaks.get(report.host) or no_peaks(ended_at)
+        return follow(before, delivered, np.array([max(ended_at, before.at)]))
+
+    def _judged(self, host: str, measured: Measured, policy: Policy) -> Interval:
+        (tenants,) = measured.spans.tenants
+        agreed = self._agreements.entitlements(host, tenants, measured.ended_at)
+        (interval,) = judge(measured, policy.rule, agreed)
+        return interval
+
+    async def _window(self, name: str, policy: Policy, now: float) -> Window:
+        """The host's window under this policy, out of the store where there is none yet."""
+        known = self._hosts.get(name)
+        look = known.look(policy) if known is not None else None
+        if look is not None:
+            return look.window
         async with self._database.read() as connection:
-            bodies = await reports.since(connection, name, now - self._rule.window)
-        window = Window(self._rule)
+            bodies = await reports.since(connection, name, now - policy.rule.window)
+        window = Window(policy.rule)
         for body in bodies:
-            measured = measure(decode_report(body))
-            window.add(_judged(name, measured, self._rule, self._agreements))
+            window.add(self._judged(name, measure(decode_report(body)), policy))
         return window

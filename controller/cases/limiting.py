@@ -43,6 +43,7 @@ from controller.settings import Mode
 from fairuse_protocol.limits import RefusedLimit
 from fairuse_protocol.messages import Message
 
+DAY_SECONDS = 86400.0
 RETRIED_PROMISES = (4, 8)
 """A refusal on these grounds (not over just now; too many at a time) is tried again later."""
 
@@ -54,6 +55,8 @@ class Circumstances(Message):
     paused: bool = False
     limits_on_host: int = 0
     limits_in_fleet: int = 0
+    limited_seconds: float = 0.0
+    """How long the tenant has been limited on this host in the last day."""
 
 
 def due_limit(
@@ -75,6 +78,7 @@ def due_limit(
         or "dispute" in case.answers
         or not is_over_now(verdict)
         or _no_room(policy, circumstances)
+        or _limited_enough(policy, circumstances)
     ):
         return None
     return _order(
@@ -103,6 +107,12 @@ def order_by_name(
         raise CaseRefused("the tenant is not over its fair share now (promise 4)")
     if _no_room(policy, circumstances):
         raise CaseRefused("as many limits as the policy allows stand already (promise 8)")
+    if _limited_enough(policy, circumstances):
+        raise CaseRefused(
+            f"the tenant has been limited for {duration(circumstances.limited_seconds)} of the "
+            f"last day; another {duration(policy.limit.lease)} would be more than the "
+            f"{duration(policy.limit.max_per_day)} that the policy allows"
+        )
     return _order(case, verdict, interval, policy, verdict.decided_at, by=by, reason=reason)
 
 
@@ -260,6 +270,10 @@ def _no_room(policy: Policy, circumstances: Circumstances) -> bool:
         or circumstances.limits_on_host >= policy.limit.max_limits_per_host
         or circumstances.limits_in_fleet >= policy.limit.max_limits
     )
+
+
+def _limited_enough(policy: Policy, circumstances: Circumstances) -> bool:
+    return circumstances.limited_seconds + policy.limit.lease > policy.limit.max_per_day
 
 
 def _order(

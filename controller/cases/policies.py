@@ -14,10 +14,45 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
+from typing import Protocol
 
 from controller.cases.selection import For, Selection, Stay
 from controller.fairshare.policy import Policy
 from fairuse_protocol.settings import require
+
+
+class PolicyChoice(Protocol):
+    """Whoever knows which policy applies to whom now."""
+
+    def policy_for(self, tenant: str, host: str) -> Policy:
+        """The policy that applies; the same object for as long as it does."""
+
+    def policies(self) -> tuple[Policy, ...]:
+        """Every policy that applies to anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnePolicy:
+    """The same policy for everybody."""
+
+    policy: Policy
+
+    def policy_for(self, tenant: str, host: str) -> Policy:
+        """It."""
+        return self.policy
+
+    def policies(self) -> tuple[Policy, ...]:
+        """It."""
+        return (self.policy,)
+
+
+def policies_on(choice: PolicyChoice, host: str, tenants: Sequence[str]) -> tuple[Policy, ...]:
+    """The policies of these tenants, each once, and never none; asked for with every report."""
+    every = choice.policies()
+    if len(every) == 1 or not tenants:
+        return every[:1]
+    chosen = {id(policy): policy for policy in (choice.policy_for(t, host) for t in tenants)}
+    return tuple(chosen.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from controller.cases.model import Case, Step
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.interval import Interval
 from controller.fairshare.policy import Policy
+from controller.settings import Mode
 from fairuse_protocol.limits import LimiterState
 
 
@@ -64,7 +65,7 @@ def open_case(
     verdict: Verdict,
     previous: Case | None,
     policy: Policy,
-    circumstances: Circumstances,
+    mode: Mode,
 ) -> Iterator[Step]:
     """A case about a suspect, if there is reason for one. `name` gives the new case's id."""
     if (
@@ -76,7 +77,7 @@ def open_case(
         return
     opened = lifecycle.open_case(name(), host, tenant, verdict, policy, previous)
     yield opened
-    seen = lifecycle.see_verdict(opened.case, verdict, policy, circumstances.mode)
+    seen = lifecycle.see_verdict(opened.case, verdict, policy, mode)
     if seen is not None:
         yield seen
 

@@ -6,7 +6,7 @@ A judged interval is kept in a compact form for as long as the window reaches ba
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -205,23 +205,30 @@ class _Contended:
         )
         is_cause = is_over(columns, rule) & (cause_share >= rule.cause_share)
         causes = self._sums(is_cause)
-        harmed_rows = np.flatnonzero(harmed)
-        first_harmed = np.searchsorted(harmed_rows, self.starts)
-        last_harmed = np.searchsorted(harmed_rows, self.ends)
-        for place, index in enumerate(self.chosen.tolist()):
-            rows = harmed_rows[first_harmed[place] : last_harmed[place]]
-            waiting = self.waiting[rows].tolist()
-            contentions[index][self.resource] = Contention(
-                harmed=dict(zip((rows - self.starts[place]).tolist(), waiting, strict=True)),
-                waiting_sum=sum(waiting),
-                total_excess=float(total_excess[place]),
-                causes=int(causes[place]),
-            )
+        for place, contention in enumerate(self._contentions(harmed, total_excess, causes)):
+            contentions[int(self.chosen[place])][self.resource] = contention
         for found in np.flatnonzero(findings(columns, rule, thresholds) == DISPROPORTIONATE):
             place = int(self.within[found])
             index = int(self.chosen[place])
             tenant = self.spans.tenants[index][int(found) - int(self.starts[place])]
             counting[index].add((self.resource, tenant))
+
+    def _contentions(
+        self, harmed: NDArray[np.bool_], total_excess: Floats, causes: Floats
+    ) -> Iterator[Contention]:
+        """What every tenant's sample shares, of each interval in turn."""
+        harmed_rows = np.flatnonzero(harmed)
+        first_harmed = np.searchsorted(harmed_rows, self.starts)
+        last_harmed = np.searchsorted(harmed_rows, self.ends)
+        for place in range(len(self.chosen)):
+            rows = harmed_rows[first_harmed[place] : last_harmed[place]]
+            waiting = self.waiting[rows].tolist()
+            yield Contention(
+                harmed=dict(zip((rows - self.starts[place]).tolist(), waiting, strict=True)),
+                waiting_sum=sum(waiting),
+                total_excess=float(total_excess[place]),
+                causes=int(causes[place]),
+            )
 
     def _sums(self, values: Floats) -> Floats:
         """By interval."""

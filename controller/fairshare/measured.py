@@ -34,7 +34,9 @@ AMOUNTS = (
 """What is counted, in the order of the first axis of arrays of rates and of capacities."""
 _LEAST = 1e-9
 """Under every capacity, so that nothing is divided by zero."""
-_CPU, _DISK, _NET = 0, slice(1, 3), slice(3, 5)
+_DISK, _NET = slice(1, 3), slice(3, 5)
+_OF_RESOURCE = [0, 1, 3, 4]
+"""Where in AMOUNTS each of RESOURCES is; of a disk's two, the first."""
 
 
 class Spans(NamedTuple):
@@ -107,6 +109,10 @@ def measure(report: Report, peaks: Floats | None = None) -> Measured:
     names, weights, cpu, net_in, net_out, cpu_waiting, throttled, io_waiting, disks = columns
     disk_bytes, disk_operations = _disk_amounts(disks)
     used = np.array([cpu, disk_bytes, disk_operations, net_in, net_out], np.float64)
+    bytes_a_packet = _bytes_a_packet(host.capacity)
+    if bytes_a_packet.any():
+        packets = np.array([[t.net_in_packets, t.net_out_packets] for t in tenants]).reshape(-1, 2)
+        used[_NET] = np.maximum(used[_NET], packets.T * bytes_a_packet)
     queueing = [_queueing(host.uplinks, direction) for direction in ("in", "out")]
     waiting = np.empty((len(RESOURCES), count))
     # A figure that is None becomes NaN.
@@ -157,42 +163,49 @@ def assemble(
     """
     peaks = np.maximum(peaks, delivered)
     unknown = np.isnan(known)
+    whole, disk_in_use = _disks(known[_DISK], delivered[_DISK], peaks[_DISK])
     disk_known = ~unknown[_DISK].all(axis=0)
-    whole = np.where(unknown[_DISK], peaks[_DISK], known[_DISK])
-    whole[whole <= 0] = np.nan
-    disk_delivered = _larger_share(delivered[_DISK], whole)
-    beyond = np.maximum(1.0, disk_delivered)
-    whole *= beyond
-    recorded, in_use = np.empty((2, len(RESOURCES), len(spans.seconds)))
-    recorded[0], in_use[0] = known[_CPU], delivered[_CPU]
-    recorded[1], in_use[1] = np.where(disk_known, 1.0, np.nan), disk_delivered / beyond
-    recorded[2:], in_use[2:] = known[_NET], delivered[_NET]
-    capacity = np.fmax(recorded, in_use)
-    capacity[0] = np.where(unknown[_CPU], peaks[_CPU], capacity[0])
+    recorded = _by_resource(known, np.where(disk_known, 1.0, np.nan))
+    in_use = _by_resource(delivered, disk_in_use)
+    capacity = np.where(np.isnan(recorded), peaks[_OF_RESOURCE], np.fmax(recorded, in_use))
     capacity[1] = 1.0
-    capacity[2:] = np.where(unknown[_NET], peaks[_NET], capacity[2:])
-    capacity_known = ~np.isnan(recorded)
-    utilisation = np.where(capacity_known, in_use / np.maximum(capacity, _LEAST), np.nan)
-    # Full of bytes or full of operations: with one of the two unknown, nobody can tell.
-    utilisation[1] = np.where(unknown[_DISK].any(axis=0), disk_busy, utilisation[1])
+    utilisation = in_use / np.maximum(capacity, _LEAST)
+    utilisation[np.isnan(recorded)] = np.nan
+    # Full of bytes or full of operations: with one of the two unknown, nobody can tell. A disk
+    # that is busy all the time is full, whatever it moves.
+    utilisation[1, unknown[_DISK].any(axis=0)] = np.nan
+    utilisation[1] = np.fmax(utilisation[1], disk_busy)
     to_peak = delivered / np.maximum(peaks, _LEAST)
-    used_of = np.empty((len(RESOURCES), len(weights)))
-    used_of[0], used_of[2:] = used[_CPU], used[_NET]
-    used_of[1] = _larger_share(used[_DISK], whole[:, spans.interval_of_row])
     return Measured(
         spans=spans,
         weights=weights,
-        used=used_of,
+        used=_by_resource(used, _larger_share(used[_DISK], whole[:, spans.interval_of_row])),
         waiting=np.minimum(np.maximum(waiting, 0.0), 1.0),
         capacity=capacity,
-        capacity_known=capacity_known,
+        capacity_known=~np.isnan(recorded),
         host_waiting=np.minimum(np.maximum(host_waiting, 0.0), 1.0),
         delivered=in_use,
         utilisation=utilisation,
-        near_peak=np.array([to_peak[0], to_peak[_DISK].max(axis=0), *to_peak[_NET]]),
+        near_peak=_by_resource(to_peak, to_peak[_DISK].max(axis=0)),
         disk_bytes_per_second=np.where(unknown[1] & disk_known, np.nan, whole[0]),
         disk_operations_per_second=np.where(unknown[2] & disk_known, np.nan, whole[1]),
     )
+
+
+def _by_resource(amounts: Floats, disk: Floats) -> Floats:
+    """Amounts in the order of RESOURCES, with one figure for both of the disks'."""
+    figures = amounts[_OF_RESOURCE]
+    figures[1] = disk
+    return figures
+
+
+def _disks(known: Floats, delivered: Floats, peaks: Floats) -> tuple[Floats, Floats]:
+    """What a disk share of 1 stands for, in bytes and operations, and the share that is in use."""
+    whole = np.where(np.isnan(known), peaks, known)
+    whole[whole <= 0] = np.nan
+    share = _larger_share(delivered, whole)
+    beyond = np.maximum(1.0, share)
+    return whole * beyond, share / beyond
 
 
 def _larger_share(amounts: Floats, whole: Floats) -> Floats:
@@ -229,8 +242,31 @@ def delivered_rates(report: Report) -> Floats:
         ],
         np.float64,
     )
+    packets = [
+        [sum([uplink.in_packets for uplink in host.uplinks])],
+        [sum([uplink.out_packets for uplink in host.uplinks])],
+    ]
+    amounts[_NET] = np.maximum(amounts[_NET], packets * _bytes_a_packet(host.capacity))
     rates: Floats = amounts / report.seconds
     return rates
+
+
+def _bytes_a_packet(capacity: Capacity) -> Floats:
+    """What a packet counts for, in and out: (2, 1). Where packets fill the host before bytes do,
+    their part of what it can forward is told as the same part of its bytes. 0: bytes alone count.
+    """
+    return np.array(
+        [
+            [
+                (capacity.net_in_bytes_per_second or 0)
+                / (capacity.net_in_packets_per_second or math.inf)
+            ],
+            [
+                (capacity.net_out_bytes_per_second or 0)
+                / (capacity.net_out_packets_per_second or math.inf)
+            ],
+        ]
+    )
 
 
 def _known(capacity: Capacity) -> Floats:

@@ -51,6 +51,19 @@ class Thresholds(Settings):
         _require_share("harmed_waiting", self.harmed_waiting)
 
 
+class CpuThresholds(Thresholds):
+    """A host's cores are known exactly, so that the floor can be higher."""
+
+    busy_floor: float = 0.85
+
+
+class NetworkThresholds(Thresholds):
+    """Waiting is the share of packets that the uplink dropped or held back: a few are many."""
+
+    contended_waiting: float = 0.02
+    harmed_waiting: float = 0.02
+
+
 class Rule(Settings):
     """The disproportionate-share rule (design: "The rule")."""
 
@@ -70,10 +83,10 @@ class Rule(Settings):
     """Of the measured time in the window that has to count."""
     measured_share: float = 0.5
     """Of the window that has to have been measured at all."""
-    cpu: Thresholds = Thresholds(busy_floor=0.85)
+    cpu: CpuThresholds = CpuThresholds()
     disk: Thresholds = Thresholds()
-    net_in: Thresholds = Thresholds(harmed_waiting=0.02, contended_waiting=0.02)
-    net_out: Thresholds = Thresholds(harmed_waiting=0.02, contended_waiting=0.02)
+    net_in: NetworkThresholds = NetworkThresholds()
+    net_out: NetworkThresholds = NetworkThresholds()
 
     def __post_init__(self) -> None:
         """Thresholds that nothing or everything would meet are refused."""

@@ -25,35 +25,24 @@ from fairuse_protocol.messages import Resource
 __all__ = ["amount", "brief_amount", "duration", "percent", "sentence", "waited"]
 
 
-def sentence(
-    verdict: Verdict,
-    *,
-    whose: str = "",
-    language: Language = ENGLISH,
-    causes: int = 1,
-    usual: float | None = None,
-    capacity_known: bool = True,
-    utilisation: float | None = None,
-) -> str:
+def sentence(verdict: Verdict, *, whose: str = "", language: Language = ENGLISH) -> str:
     """What was seen, with the figures: the customer's sentence.
 
-    `whose` names the server in `language`; "your server" unless told. With `causes` over 1 others
-    share the blame; `usual` is what the tenant uses at this hour of the week, in the resource's
-    unit; `utilisation` (0 to 1) of the host is told when nobody has been harmed yet.
+    `whose` names the server in `language`; "your server" unless told.
     """
     whose = whose or language.gettext("your server")
-    said = _used(verdict, whose, language, capacity_known=capacity_known)
-    circumstance = _circumstance(verdict, utilisation, language)
+    said = _used(verdict, whose, language, capacity_known=verdict.capacity_known)
+    circumstance = _circumstance(verdict, verdict.utilisation, language)
     if circumstance:
         told = language.gettext("%(said)s, %(circumstance)s.", said=said, circumstance=circumstance)
     else:
         told = language.gettext("%(said)s.", said=said)
     sentences = [told[:1].upper() + told[1:]]
-    if usual is not None:
-        much = brief_amount(verdict.resource, usual, language)
+    if verdict.usual_used is not None:
+        much = brief_amount(verdict.resource, verdict.usual_used, language)
         sentences.append(language.gettext(_USUALLY[verdict.resource], usual=much))
-    if causes > 1:
-        sentences.append(_shared(causes - 1, whose, language))
+    if verdict.causes > 1:
+        sentences.append(_shared(verdict.causes - 1, whose, language))
     return " ".join(sentences)
 
 

@@ -115,3 +115,19 @@ async def _select(connection: AsyncConnection, condition: sa.ColumnElement[bool]
         sa.select(_orders).where(condition).order_by(_orders.c.issued_at, _orders.c.id)
     )
     return [OrderRow(*row) for row in found]
+
+
+async def limited_seconds(
+    connection: AsyncConnection, host: str, tenant: str, *, since: float, now: float
+) -> float:
+    """How long a tenant was under orders on a host from `since` until `now`, all together."""
+    rows = await connection.execute(
+        sa.select(_orders.c.issued_at, _orders.c.ended_at, _orders.c.lease_until).where(
+            _orders.c.host == host, _orders.c.tenant == tenant, _orders.c.lease_until > since
+        )
+    )
+    total = 0.0
+    for issued_at, ended_at, lease_until in rows:
+        until = min(now, lease_until, now if ended_at is None else ended_at)
+        total += max(0.0, until - max(since, issued_at))
+    return total

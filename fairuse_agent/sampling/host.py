@@ -75,6 +75,8 @@ class HostMeter:
             disk_operations_per_second=host.disk_operations_per_second,
             net_in_bytes_per_second=_plain(host.net_in) or together,
             net_out_bytes_per_second=_plain(host.net_out) or together,
+            net_in_packets_per_second=host.net_in_packets_per_second,
+            net_out_packets_per_second=host.net_out_packets_per_second,
         )
 
     def read(

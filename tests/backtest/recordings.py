@@ -32,7 +32,7 @@ POLICY = Policy(
         high=SeverityStep(harmed_share=1, waiting=1, deadline=Duration(5 * MINUTE)),
         critical=SeverityStep(harmed_share=1, waiting=1, deadline=Duration(5 * MINUTE)),
     ),
-    times=Times(subsides_after=Duration(3 * MINUTE)),
+    times=Times(subsides_after=Duration(3 * MINUTE), mail_arrives_within=Duration(MINUTE)),
     limit=LimitTerms(lease=Duration(5 * MINUTE), step_every=Duration(MINUTE)),
 )
 BUSY = {"hog": 6.5, "a": 0.5, "b": 0.5, "c": 0.5}

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from controller.backtest.events import Event, EventStore
 from controller.backtest.replay import Replay
 from controller.cases.model import Case
-from controller.fairshare.measured import measure
+from controller.fairshare.measured import delivered_rates, measure
+from controller.fairshare.peaks import follow, no_peaks
 from fairuse_protocol.reports import Report
 from tests.cases.world import POLICY, World
 
@@ -26,8 +28,11 @@ UNLIMITED = msgspec.structs.replace(
 def played(reports: list[Report], policy=UNLIMITED) -> list[Event]:
     events = EventStore()
     replay = Replay(policy, events)
+    peaks = no_peaks(reports[0].started_at)
     for report in reports:
-        replay.take(measure(report), [report.host])
+        ended_at = np.array([report.started_at + report.seconds])
+        until_now, peaks = follow(peaks, delivered_rates(report), ended_at)
+        replay.take(measure(report, until_now), [report.host])
     replay.end()
     found = list(events.in_order())
     events.close()

@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from controller.cases.desk import UnknownCase
+from controller.cases.policies import OnePolicy
 from controller.cases.steps import CaseRefused
 from controller.storage import notices
 from fairuse_protocol.limits import LimiterState, RefusedLimit
-from tests.cases.world import BUSY, CALM, DEADLINE, World
+from tests.cases.world import BUSY, CALM, DEADLINE, POLICY, World
 
 LIMITED = {"hog": 3.0, "a": 0.5, "b": 0.5, "c": 0.5}
 
@@ -303,8 +304,8 @@ async def test_a_limit_that_no_host_confirmed_is_a_persons_business(world: World
 async def test_the_fleet_is_never_limited_beyond_the_policys_number(world: World) -> None:
     import msgspec
 
-    none_allowed = msgspec.structs.replace(world.policy.limit, max_limits_per_host=0)
-    world.policy = msgspec.structs.replace(world.policy, limit=none_allowed)
+    none_allowed = msgspec.structs.replace(POLICY.limit, max_limits_per_host=0)
+    world.choice = OnePolicy(msgspec.structs.replace(POLICY, limit=none_allowed))
     await world.restart()
     await world.reports(10)
     await world.deliver()

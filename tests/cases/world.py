@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.desk import Desk
 from controller.cases.model import Case
+from controller.cases.policies import OnePolicy, PolicyChoice
 from controller.fairshare.policy import (
     LimitTerms,
     Policy,
@@ -78,11 +79,11 @@ class FaultyDatabase:
 class World:
     """One controller's desk, its hosts' reports and its customers' mailbox."""
 
-    def __init__(self, database: Database, mode: Mode, policy: Policy) -> None:
+    def __init__(self, database: Database, mode: Mode, choice: PolicyChoice) -> None:
         self.database = database
         self.faulty = FaultyDatabase(database)
         self.mode: Mode = mode
-        self.policy = policy
+        self.choice = choice
         self.now = START
         self.steady = 0.0
         """Runs on with every interval, whatever a test does to the time of day."""
@@ -95,17 +96,22 @@ class World:
 
     @classmethod
     async def open(
-        cls, directory: Path, *, mode: Mode = "enforce", policy: Policy = POLICY
+        cls,
+        directory: Path,
+        *,
+        mode: Mode = "enforce",
+        policy: Policy = POLICY,
+        choice: PolicyChoice | None = None,
     ) -> World:
         database = await Database.open(f"sqlite+aiosqlite:///{directory}/fairuse.db")
-        world = cls(database, mode, policy)
+        world = cls(database, mode, choice or OnePolicy(policy))
         await world.desk.start()
         return world
 
     def _desk(self) -> Desk:
         return Desk(
             self.faulty,  # type: ignore[arg-type]  # it has the two methods that the desk uses
-            self.policy,
+            self.choice,
             self.mode,
             lambda: self.now,
             self._new_id,

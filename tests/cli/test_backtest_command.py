@@ -30,6 +30,8 @@ deadline = "5m"
 harmed_share = 1.0
 waiting = 1.0
 deadline = "5m"
+[times]
+mail_arrives_within = "1m"
 [limit]
 lease = "5m"
 """

@@ -20,6 +20,7 @@ import pytest
 from fairuse_cli.demo import leftovers
 from fairuse_cli.demo.leftovers import Record
 from fairuse_cli.demo.story import STEPS
+from tests.demo.evidence import decided_again, decisions
 from tests.demo.machine import alone_on_this_machine, demo_leftovers, our_ifb_names, root_network
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -98,6 +99,17 @@ def check_story(document: dict[str, Any], kernel: str) -> dict[str, dict[str, An
     return steps
 
 
+def check_evidence(tmp_path: Path) -> None:
+    """Promise 9, over every case and every order of a demo that is still running."""
+    (database,) = tmp_path.rglob("fairuse.db")
+    made = decisions(database)
+    assert {verdict.resource for verdict, _ in made} == {"cpu", "net-out"}
+    assert len(made) >= 4
+    for verdict, rule in made:
+        assert verdict.outcome == "disproportionate"
+        assert decided_again(verdict, rule) == verdict
+
+
 @pytest.mark.kernel
 @needs_root
 @pytest.mark.timeout(STORY_SECONDS + 60)
@@ -118,6 +130,7 @@ def test_the_simulated_story_is_the_same_and_says_so_on_every_line_until_ctrl_c(
     with demo(tmp_path, "--simulated", "--json", str(tmp_path / "story.json")) as process:
         wait_for(tmp_path, "command line", process, STORY_SECONDS)
         (page,) = re.findall(r"http://\S+/c/\S+", output(tmp_path))
+        check_evidence(tmp_path)
         with urllib.request.urlopen(page, timeout=10) as answer:
             assert "alder" in answer.read().decode()
         process.send_signal(signal.SIGINT)

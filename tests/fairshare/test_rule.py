@@ -11,10 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.fairshare.evidence import Sample, Verdict
-from controller.fairshare.policy import Rule, Severities, Thresholds
+from controller.fairshare.policy import NetworkThresholds, Rule, Severities, Thresholds
 from controller.fairshare.rule import classify, decide, severity_of
 from controller.fairshare.window import Window
-from fairuse_protocol.reports import Report
+from fairuse_protocol.reports import (
+    Capacity,
+    HostUsage,
+    Report,
+    TenantUsage,
+    UplinkActivity,
+)
 from fairuse_protocol.units import Duration
 from tests.fairshare.reports import (
     UPLINK_BYTES_PER_SECOND,
@@ -287,3 +293,93 @@ def test_a_report_that_comes_twice_or_late_changes_nothing() -> None:
     reports = steady()
     late = [*reports[:7], *reports[8:], reports[7], reports[3]]
     assert window_of(late).verdict("cpu", "hog", now=200.0) == verdict_on("hog", reports)
+
+
+LIMBS = {
+    "over and harmful": {"used": HOG_AND_NEIGHBOURS},
+    "harmful only": {"used": {"hog": 3.5, "a": 1.5, "b": 1.5, "c": 1.5}},
+    "over only": {"used": HOG_AND_NEIGHBOURS, "waiting": 0.0},
+    "neither": {"used": {"hog": 3.5, "a": 1.5, "b": 1.5, "c": 1.5}, "waiting": 0.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("requires", "disproportionate"),
+    [
+        ("both", {"over and harmful"}),
+        ("interference", {"over and harmful", "harmful only"}),
+        ("share", {"over and harmful", "over only"}),
+        ("either", {"over and harmful", "harmful only", "over only"}),
+    ],
+)
+def test_secure_packet_1_11_each_limb_singly_and_together(
+    requires: str, disproportionate: set[str]
+) -> None:
+    rule = msgspec.structs.replace(RULE, requires=requires)
+    found = {
+        limbs
+        for limbs, figures in LIMBS.items()
+        if window_of(steady(**figures), rule).verdict("cpu", "hog", now=200.0).outcome
+        == "disproportionate"
+    }
+    assert found == disproportionate
+
+
+def test_clever_cloud_2_1_risk_counts_before_anyone_is_harmed() -> None:
+    rule = Rule(
+        window=Duration(100), requires="share", net_out=NetworkThresholds(contended_utilisation=0.8)
+    )
+    sent = {"hog": 0.75 * UPLINK_BYTES_PER_SECOND, "a": 4e6, "b": 4e6}
+    reports = [network_report(10.0 * (i + 1), sent, delayed=0.0, seconds=10) for i in range(10)]
+    verdict = window_of(reports, rule).verdict("net-out", "hog", now=100.0)
+    assert verdict.outcome == "disproportionate"
+    assert verdict.neighbours_harmed == 0
+    assert verdict.utilisation == pytest.approx(0.814, abs=0.001)
+
+
+def test_clever_cloud_2_1_packets_count_where_they_fill_the_host_before_bytes_do() -> None:
+    rule = Rule(window=Duration(100))
+
+    def verdict(packets_known: float | None) -> Verdict:
+        reports = [
+            small_packets(10.0 * (i + 1), {"hog": 950_000, "a": 20_000, "b": 20_000}, packets_known)
+            for i in range(10)
+        ]
+        return window_of(reports, rule).verdict("net-in", "hog", now=100.0)
+
+    assert verdict(None).outcome == "not-contended"
+    flood = verdict(1_000_000)
+    assert flood.outcome == "disproportionate"
+    assert flood.average_used / flood.capacity == pytest.approx(0.95)
+
+
+def small_packets(ended_at: float, received: dict[str, int], packets_known: float | None) -> Report:
+    """Packets of 64 bytes each, by tenant and second, a tenth of which the uplink dropped."""
+    total = sum(received.values()) * 10
+    return Report(
+        host="h1",
+        spool="s",
+        sequence=0,
+        started_at=ended_at - 10,
+        seconds=10,
+        usage=HostUsage(
+            capacity=Capacity(
+                cpu_cores=8,
+                net_in_bytes_per_second=UPLINK_BYTES_PER_SECOND,
+                net_in_packets_per_second=packets_known,
+            ),
+            cpu_busy_seconds=0,
+            uplinks=(
+                UplinkActivity(
+                    interface="up",
+                    in_bytes=total * 64,
+                    in_packets=total,
+                    in_dropped_packets=total // 10,
+                ),
+            ),
+        ),
+        tenants=tuple(
+            TenantUsage(tenant=tenant, net_in_bytes=count * 640, net_in_packets=count * 10)
+            for tenant, count in received.items()
+        ),
+    )

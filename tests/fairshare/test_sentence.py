@@ -32,6 +32,7 @@ def seen(resource: Resource = "cpu", **changes: Any) -> Verdict:
             "ratio": 4.1,
             "neighbours_harmed": 11,
             "neighbours_waiting": 0.23,
+            "utilisation": None,
             **changes,
         },
     )
@@ -140,13 +141,15 @@ def test_a_risk_is_told_as_a_risk_and_nobody_is_said_to_wait(
     resource: Resource, english: str, danish: str
 ) -> None:
     verdict = seen(resource, neighbours_harmed=0, neighbours_waiting=0.0)
-    assert sentence(verdict, utilisation=0.93).endswith(english)
-    assert "waited" not in sentence(verdict, utilisation=0.93)
-    assert sentence(verdict, utilisation=0.93, language=DANISH).endswith(danish)
+    assert sentence(msgspec.structs.replace(verdict, utilisation=0.93)).endswith(english)
+    assert "waited" not in sentence(msgspec.structs.replace(verdict, utilisation=0.93))
+    assert sentence(msgspec.structs.replace(verdict, utilisation=0.93), language=DANISH).endswith(
+        danish
+    )
 
 
 def test_when_somebody_waits_that_is_told_however_full_the_machine_is() -> None:
-    assert sentence(seen(), utilisation=0.93) == sentence(seen())
+    assert sentence(seen(utilisation=0.93)) == sentence(seen())
 
 
 def test_without_harm_and_without_risk_only_the_use_is_told() -> None:
@@ -157,16 +160,16 @@ def test_without_harm_and_without_risk_only_the_use_is_told() -> None:
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_blame_that_is_shared_is_told_as_shared(resource: Resource) -> None:
-    two, three = sentence(seen(resource), causes=2), sentence(seen(resource), causes=3)
+    two, three = sentence(seen(resource, causes=2)), sentence(seen(resource, causes=3))
     assert two.endswith(" The load came from your server together with 1 other customer's server.")
     assert three.endswith(
         " The load came from your server together with 2 other customers' servers."
     )
-    danish = sentence(seen(resource), causes=2, whose="din server web-042", language=DANISH)
+    danish = sentence(seen(resource, causes=2), whose="din server web-042", language=DANISH)
     assert danish.endswith(
         " Belastningen kom fra din server web-042 sammen med 1 anden kundes server."
     )
-    assert sentence(seen(resource), causes=3, language=DANISH).endswith(
+    assert sentence(seen(resource, causes=3), language=DANISH).endswith(
         " sammen med 2 andre kunders servere."
     )
 
@@ -182,10 +185,10 @@ def test_blame_that_is_shared_is_told_as_shared(resource: Resource) -> None:
 )
 def test_a_habit_is_told_beside_what_is_seen(resource: Resource, english: str, danish: str) -> None:
     usual = 0.8 * UNITS[resource]
-    assert sentence(seen(resource), usual=usual) == (
+    assert sentence(seen(resource, usual_used=usual)) == (
         f"{sentence(seen(resource))} Usually {english} this hour of the week."
     )
-    assert sentence(seen(resource), usual=usual, language=DANISH) == (
+    assert sentence(seen(resource, usual_used=usual), language=DANISH) == (
         f"{sentence(seen(resource), language=DANISH)} Normalt {danish} dette tidspunkt af ugen."
     )
 
@@ -218,8 +221,8 @@ def test_a_habit_is_told_beside_what_is_seen(resource: Resource, english: str, d
 def test_a_capacity_that_nobody_knows_is_not_claimed(
     resource: Resource, english: str, danish: str
 ) -> None:
-    assert f"your server {english} its fair" in sentence(seen(resource), capacity_known=False)
-    told = sentence(seen(resource), capacity_known=False, language=DANISH)
+    assert f"your server {english} its fair" in sentence(seen(resource, capacity_known=False))
+    told = sentence(seen(resource, capacity_known=False), language=DANISH)
     assert f"i gennemsnit {danish} dens rimelige" in told
 
 
@@ -229,12 +232,16 @@ def test_every_sentence_is_whole_and_begins_as_one(resource: Resource, language:
     for harmed in (0, 1, 2, 11):
         for known in (True, False):
             told = sentence(
-                seen(resource, neighbours_harmed=harmed, neighbours_waiting=0.0004),
+                seen(
+                    resource,
+                    neighbours_harmed=harmed,
+                    neighbours_waiting=0.0004,
+                    causes=3,
+                    usual_used=0.0,
+                    capacity_known=known,
+                    utilisation=1.0,
+                ),
                 language=language,
-                causes=3,
-                usual=0.0,
-                capacity_known=known,
-                utilisation=1.0,
             )
             assert told[0].isupper()
             assert told.endswith(".")
