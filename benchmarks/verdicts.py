@@ -1,11 +1,12 @@
 """How right the rule's verdicts are, beside the rules that others use, on labelled traces.
 
     python -m benchmarks.verdicts [--seeds 11 12 13] [--per-kind 6] [--days 31] [--policy FILE]
-                                  [--tuning] [--wrong] [--json]
+                                  [--tuning] [--published] [--wrong] [--json]
 
 Traces are made of recorded machines with episodes injected (see docs/verdicts.md), on machines
-and seeds that no setting was tuned on; --tuning takes those that they were. With --wrong every
-false and every missed case of the policy is told; with --json the last line is one object.
+and seeds that no setting was tuned on; --tuning takes those that they were. The others'
+rules have the settings that serve them best, or with --published their sources' own. With --wrong
+every false and every missed case of the policy is told; with --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 
 from benchmarks.histories import History, cases, read_histories
 from benchmarks.labelled import MACHINES, SETS, Half, Labelled, labelled_traces, machines_of
-from benchmarks.peers import PEERS
+from benchmarks.peers import PUBLISHED, TUNED, Peer
 from benchmarks.scoring import Opened, Score, add_up, mistakes, score
 from controller.backtest.labels import NATURAL
 from controller.backtest.outcome import Played, play
@@ -77,7 +78,9 @@ def tenant_days(histories: Sequence[History]) -> float:
     )
 
 
-def judge(labelled: Labelled, policy: Policy, results: Results, *, wrong: bool) -> None:
+def judge(
+    labelled: Labelled, policy: Policy, peers: Mapping[str, Peer], results: Results, *, wrong: bool
+) -> None:
     """The policy and every peer on one trace."""
     trace = Trace.open(labelled.directory)
     histories = read_histories(trace)
@@ -88,7 +91,7 @@ def judge(labelled: Labelled, policy: Policy, results: Results, *, wrong: bool) 
         scored = score(ours, labelled.labels, days)
         scored.limited_minutes = played.outcomes[0].events.total().limited_minutes
     scores[OURS].append(scored)
-    for name, peer in PEERS.items():
+    for name, peer in peers.items():
         found = [one for history in histories for one in cases(history, peer.condition(history))]
         scores[name].append(score(found, labelled.labels, days))
     results.labels[labelled.name].update((one.kind, one.answer) for one in labelled.labels)
@@ -173,6 +176,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--days", type=float, default=31)
     parser.add_argument("--policy", type=Path, help="a policy's file; without it the built-in one")
     parser.add_argument("--tuning", action="store_true", help="the half that was tuned on")
+    parser.add_argument("--published", action="store_true", help="the others' own settings")
     parser.add_argument("--wrong", action="store_true", help="tell every mistake of the policy")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     return parser.parse_args()
@@ -186,13 +190,14 @@ def main() -> None:
     policy = load_settings(wanted.policy, Policy) if wanted.policy else Policy()
     machines, results = machines_of(half), Results()
     seeds = wanted.seeds or SEEDS[half]
+    peers = PUBLISHED if wanted.published else TUNED
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             begun = time.monotonic()
             for labelled in labelled_traces(
                 machines, seed, days=wanted.days, per_kind=wanted.per_kind, directory=Path(folder)
             ):
-                judge(labelled, policy, results, wrong=wanted.wrong)
+                judge(labelled, policy, peers, results, wrong=wanted.wrong)
                 elapsed = time.monotonic() - begun
                 print(f"seed {seed}, {labelled.name}: {elapsed:.0f} s", file=sys.stderr)
     print(f"{half} half, {len(machines)} machines, seeds {seeds}, {wanted.days:g} days at 60 s")

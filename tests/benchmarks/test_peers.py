@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.histories import History, cases, read_histories
-from benchmarks.peers import PEERS, Badness, Peer, moving_mean
+from benchmarks.peers import PUBLISHED, Badness, Peer, moving_mean
 from controller.backtest.demand import write_trace
 from controller.backtest.trace import Trace
 from fairuse_protocol.messages import RESOURCES
@@ -49,7 +49,7 @@ def test_a_history_is_what_the_trace_says(history_of) -> None:
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS.keys())
+@pytest.mark.parametrize("peer", PUBLISHED.values(), ids=PUBLISHED.keys())
 def test_every_peer_flags_an_obvious_hog_and_nobody_else(
     peer: Peer, resource: str, history_of
 ) -> None:
@@ -60,7 +60,7 @@ def test_every_peer_flags_an_obvious_hog_and_nobody_else(
     assert begin < found[0].at <= begin + 40 * 60
 
 
-@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS.keys())
+@pytest.mark.parametrize("peer", PUBLISHED.values(), ids=PUBLISHED.keys())
 def test_no_peer_flags_a_calm_host(peer: Peer, history_of) -> None:
     history = history_of("cpu", 0.03)
     assert not peer.condition(history).any()
