@@ -165,7 +165,7 @@ async def test_a_beginning_that_fits_several_cases_asks_for_more(served: Served)
     await served.notified()
     case_id = await served.case_id()
     await fairuse("dismiss", case_id, "--reason", "x", served=served)
-    served.world.now += served.world.policy.times.quiet_after_dismissal
+    served.world.now += POLICY.times.quiet_after_dismissal
     await served.world.reports(10)
     ended = await fairuse("case", "case", served=served)
     assert ended.status == 2
