@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases.world import POLICY
 from tests.cli.served import Served, serve
 
 ROOT = Path(__file__).parents[2]
