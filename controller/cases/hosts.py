@@ -17,7 +17,7 @@ from controller.cases.review import Scene
 from controller.cases.viewing import host_view
 from controller.cases.views import HostView
 from controller.fairshare.interval import Interval, judge
-from controller.fairshare.measured import Floats, Measured, delivered_rates, measure
+from controller.fairshare.measured import Measured, delivered_rates, measure
 from controller.fairshare.peaks import Peaks, follow, no_peaks
 from controller.fairshare.policy import Policy
 from controller.fairshare.window import Window
@@ -35,8 +35,8 @@ class Seen:
 
     report: Report
     measured: Measured
-    delivered: Floats
-    """What the host delivered, as its peaks are made of it."""
+    peaks: Peaks
+    """The most that the host has been seen to deliver, this interval included."""
     intervals: tuple[tuple[Policy, Interval], ...]
     """As each policy that any of its tenants has judges it; the first is as good as any for what
     policies agree on."""
@@ -84,14 +84,16 @@ class Hosts:
 
     def see(self, report: Report) -> Seen:
         """Measure and judge a report. Done at once, while it is still in the processor's cache."""
-        delivered = delivered_rates(report)
-        peaks, _ = self._raised(report, delivered)
-        measured = measure(report, peaks)
+        delivered, ended_at = delivered_rates(report), report.started_at + report.seconds
+        before = self._peaks.get(report.host) or no_peaks(ended_at)
+        # A late report fades nothing.
+        peaks, peaks_after = follow(before, delivered, np.array([max(ended_at, before.at)]))
+        measured = measure(report, delivered, peaks)
         (tenants,) = measured.spans.tenants
         return Seen(
             msgspec.structs.replace(report, tenants=()),
             measured,
-            delivered,
+            peaks_after,
             tuple(
                 (policy, self._judged(report.host, measured, policy))
                 for policy in policies_on(self._policies, report.host, tenants)
@@ -105,7 +107,7 @@ class Hosts:
             Look(policy, await self._window(report.host, policy, now), interval)
             for policy, interval in seen.intervals
         ]
-        _, self._peaks[report.host] = self._raised(report, seen.delivered)
+        self._peaks[report.host] = seen.peaks
         host = self._hosts.setdefault(report.host, Host(looks, report, measured))
         for look, (_, interval) in zip(looks, seen.intervals, strict=True):
             look.window.add(interval)
@@ -125,11 +127,6 @@ class Hosts:
             host_view(host.report, host.measured, host.looks[0].newest)
             for _, host in sorted(self._hosts.items())
         )
-
-    def _raised(self, report: Report, delivered: Floats) -> tuple[Floats, Peaks]:
-        ended_at = report.started_at + report.seconds
-        before = self._peaks.get(report.host) or no_peaks(ended_at)
-        return follow(before, delivered, np.array([max(ended_at, before.at)]))
 
     def _judged(self, host: str, measured: Measured, policy: Policy) -> Interval:
         (tenants,) = measured.spans.tenants

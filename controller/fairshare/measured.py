@@ -96,19 +96,24 @@ _figures_of = attrgetter(
 )
 
 
-def measure(report: Report, peaks: Floats | None = None) -> Measured:
+def measure(
+    report: Report, delivered: Floats | None = None, peaks: Floats | None = None
+) -> Measured:
     """Rates and shares of time out of a report's amounts: a table of one interval.
 
-    `peaks` is what `delivered_rates` of this host has been at the most, until now.
+    `delivered` is what `delivered_rates` says of the report, for who has it already, and `peaks`
+    what it has been at the most, until now.
 
     Runs for every report that comes in, so figures are gathered by the column.
     """
     seconds, host, tenants = report.seconds, report.usage, report.tenants
     count = len(tenants)
+    if delivered is None:
+        delivered = delivered_rates(report)
     columns = zip(*map(_figures_of, tenants), strict=True) if count else iter(((),) * 9)
     names, weights, cpu, net_in, net_out, cpu_waiting, throttled, io_waiting, disks = columns
-    disk_bytes, disk_operations = _disk_amounts(disks)
-    used = np.array([cpu, disk_bytes, disk_operations, net_in, net_out], np.float64)
+    used = np.empty((len(AMOUNTS), count))
+    used[0], used[_DISK], used[3], used[4] = cpu, _disk_amounts(disks), net_in, net_out
     bytes_a_packet = _bytes_a_packet(host.capacity)
     if bytes_a_packet.any():
         packets = np.array([[t.net_in_packets, t.net_out_packets] for t in tenants]).reshape(-1, 2)
@@ -134,7 +139,7 @@ def measure(report: Report, peaks: Floats | None = None) -> Measured:
         np.array(weights, np.float64),
         used / seconds,
         waiting,
-        delivered=(delivered := delivered_rates(report)),
+        delivered=delivered,
         peaks=delivered if peaks is None else peaks,
         known=_known(host.capacity),
         host_waiting=np.array([*(host_waiting / seconds), *queueing])[:, None],
@@ -216,17 +221,21 @@ def _larger_share(amounts: Floats, whole: Floats) -> Floats:
     return larger
 
 
-def _disk_amounts(disks: tuple[tuple[DiskUsage, ...], ...]) -> tuple[list[int], list[int]]:
-    """Bytes and operations of each tenant, over all its disks, both directions."""
-    all_bytes, all_operations = [], []
-    for devices in disks:
-        disk_bytes = disk_operations = 0
-        for device in devices:
-            disk_bytes += device.read_bytes + device.written_bytes
-            disk_operations += device.reads + device.writes
-        all_bytes.append(disk_bytes)
-        all_operations.append(disk_operations)
-    return all_bytes, all_operations
+_figures_of_disk = attrgetter("read_bytes", "written_bytes", "reads", "writes")
+
+
+def _disk_amounts(disks: tuple[tuple[DiskUsage, ...], ...]) -> Floats:
+    """Bytes and operations of each tenant, over all its disks, both directions: (2, n)."""
+    figures = [_figures_of_disk(device) for devices in disks for device in devices]
+    each = np.array(figures, np.float64).reshape(len(figures), 4)
+    owner = np.repeat(np.arange(len(disks)), [len(devices) for devices in disks])
+    count = len(disks)
+    return np.array(
+        [
+            np.bincount(owner, each[:, 0] + each[:, 1], count),
+            np.bincount(owner, each[:, 2] + each[:, 3], count),
+        ]
+    )
 
 
 def delivered_rates(report: Report) -> Floats:

@@ -32,7 +32,7 @@ def played(reports: list[Report], policy=UNLIMITED) -> list[Event]:
     for report in reports:
         ended_at = np.array([report.started_at + report.seconds])
         until_now, peaks = follow(peaks, delivered_rates(report), ended_at)
-        replay.take(measure(report, until_now), [report.host])
+        replay.take(measure(report, peaks=until_now), [report.host])
     replay.end()
     found = list(events.in_order())
     events.close()

@@ -33,7 +33,7 @@ def test_pressure_counts_only_where_the_host_delivers_about_as_much_as_it_ever_d
         for i in range(10):
             report = disk_report(10.0 * (i + 1), read, waiting=0.5, capacity_known=False)
             peaks = delivered_rates(report) * most
-            window.add(judge(measure(report, peaks), rule)[0])
+            window.add(judge(measure(report, peaks=peaks), rule)[0])
         return window.verdict("disk", "hog", now=100.0)
 
     assert verdict(1.0).outcome == "disproportionate"
