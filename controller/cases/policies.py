@@ -86,18 +86,6 @@ class PolicySet:
         stayed = [version for version, until in self.stays.values() if now < until]
         return tuple({policy.key: policy for policy in (*current, *stayed)}.values())
 
-    def default_policy(self, now: float) -> Policy:
-        """The policy of whoever nothing else is chosen for."""
-        return self._in_force(self.default, now)
-
-    def named(self, key: str) -> Policy | None:
-        """The version with that key (see `Policy.key`), in force or not."""
-        for versions in self.versions.values():
-            for policy in versions:
-                if policy.key == key:
-                    return policy
-        return None
-
     def _named_for(self, host: str) -> str:
         name = self._of_host.get(host)
         if name is None:

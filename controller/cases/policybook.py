@@ -47,14 +47,6 @@ class PolicyBook:
         """Every policy that applies to anybody."""
         return self._set.value.policies(self._clock())
 
-    def default_policy(self) -> Policy:
-        """The policy of whoever nothing else is chosen for."""
-        return self._set.value.default_policy(self._clock())
-
-    def named(self, key: str) -> Policy | None:
-        """The version with that key, in force or not."""
-        return self._set.value.named(key)
-
     def _read(self, reading: Reading) -> PolicySet:
         if self._path is None:
             return policy_set(Selection(), (), now=self._clock())
