@@ -33,7 +33,7 @@ from controller.cases.views import HostView
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.settings import Mode
-from controller.storage import cases, notices, orders, switches
+from controller.storage import cases, notices, orders, switches, timeline
 from controller.storage.database import Database
 from fairuse_protocol.limits import LimitOrder
 from fairuse_protocol.messages import Resource
@@ -263,7 +263,7 @@ class Desk:
     async def timeline(self, case_id: str) -> list[TimelineEntry]:
         """A case's history, oldest first."""
         async with self._database.read() as connection:
-            rows = await cases.events(connection, case_id)
+            rows = await timeline.of_case(connection, case_id)
         return [
             TimelineEntry(at=row.at, event=row.event, actor=row.actor, text=row.text)
             for row in rows
