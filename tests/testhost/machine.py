@@ -36,7 +36,7 @@ class Machine:
     """Runs from `start` to `stop`, and never longer than this process."""
 
     def __init__(self, image: Image, shape: Shape) -> None:
-        self.accelerator = accelerator.choose()
+        self.accelerator = accelerator.choose(image.kernel)
         self._folder = Path(tempfile.mkdtemp(prefix="fairuse-test-host-"))
         try:
             self._qemu = Qemu(self._arguments(image, shape))
