@@ -21,6 +21,7 @@ _PACKAGES = {
     "guests": "libvirt-daemon-system libvirt-clients libvirt-daemon-config-network"
     " qemu-system-x86 ipxe-qemu systemd-container",
     "disks": "lvm2 mdadm cryptsetup-bin dmsetup e2fsprogs",
+    "mail": "postfix",
     "people": "procps less nano",
 }
 _ASSEMBLE = Path(__file__).with_name("assemble")
