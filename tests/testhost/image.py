@@ -15,7 +15,7 @@ _DISK_SIZE = "6G"
 # mirred, device mapper, RAID, and nftables' socket expression for cgroups.
 _PACKAGES = {
     "system": "systemd systemd-sysv udev dbus libpam-systemd kmod openssh-server ca-certificates",
-    "kernel": "linux-image-cloud-amd64",
+    "kernel": "linux-image-cloud-amd64 busybox",
     "python": "python3 python3-venv",
     "network": "iproute2 iputils-ping nftables iptables dnsmasq-base",
     "guests": "libvirt-daemon-system libvirt-clients libvirt-daemon-config-network"
