@@ -15,6 +15,9 @@ from tests.testhost.image import image as build_image
 from tests.testhost.machine import Shape
 from tests.testhost.remote import RemoteCommandFailedError
 
+MODULES = ["sch_htb", "sch_tbf", "sch_ingress", "act_police", "act_mirred", "cls_matchall"]
+MODULES += ["cls_u32", "ifb", "dm_mod", "raid1", "nft_socket"]
+
 
 def test_cgroups_are_unified_with_cpu_io_and_memory(host: Host) -> None:
     assert host.run("stat -f -c %T /sys/fs/cgroup").stdout == "cgroup2fs\n"
@@ -41,22 +44,7 @@ def test_a_reboot_keeps_the_disk_and_its_files(host: Host) -> None:
     host.run("rm /root/kept")
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "sch_htb",
-        "sch_tbf",
-        "sch_ingress",
-        "act_police",
-        "act_mirred",
-        "cls_matchall",
-        "cls_u32",
-        "ifb",
-        "dm_mod",
-        "raid1",
-        "nft_socket",
-    ],
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_the_kernel_has_what_limits_need(host: Host, module: str) -> None:
     host.run(f"modprobe {module}")
 
