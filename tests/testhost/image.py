@@ -57,8 +57,8 @@ def image() -> Image:
     public_key = key.with_suffix(".pub")
 
     def build(folder: Path) -> None:
-        command = [_ASSEMBLE, folder, root, wheelhouse, public_key, _DISK_SIZE]
-        run(command, timeout_seconds=_BUILD_SECONDS)
+        given = [folder, root, wheelhouse, public_key]
+        run([_ASSEMBLE, *given, _DISK_SIZE], timeout_seconds=_BUILD_SECONDS)
 
     made_from = [_ASSEMBLE.read_bytes(), root.parent.name.encode(), wheelhouse.name.encode()]
     made_from += [public_key.read_bytes(), _DISK_SIZE.encode()]
