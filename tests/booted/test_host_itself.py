@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.testhost.cache import REPOSITORY
 from tests.testhost.host import BootFailedError, Host
 from tests.testhost.image import Image
 from tests.testhost.image import image as build_image
@@ -118,3 +122,32 @@ def test_a_boot_that_fails_shows_the_console(image: Image, tmp_path: Path) -> No
         pytest.raises(BootFailedError, match=r"console ends with:\n(.|\n)*(panic|initramfs)"),
     ):
         broken.wait_until_up()
+
+
+def test_a_machine_ends_with_the_process_that_started_it_even_if_that_is_killed() -> None:
+    code = """
+        import time
+        from tests.testhost.qmp import Qemu
+        machine = Qemu(["-machine", "none", "-display", "none"])
+        print("started", flush=True)
+        time.sleep(600)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=REPOSITORY, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == b"started\n"
+        (qemu,) = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        parent.kill()
+    give_up = time.monotonic() + 10
+    while _alive(int(qemu)):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    """Neither gone nor a zombie that nobody has collected yet."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
