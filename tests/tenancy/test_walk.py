@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fairuse_agent.settings import AgentSettings, TenantRule
-from fairuse_agent.tenancy.walk import TenantCgroups
 from fairuse_agent.tenancy.ownership import Ownership
+from fairuse_agent.tenancy.walk import TenantCgroups
 
 
 def make(root: Path, *paths: str) -> None:

@@ -96,7 +96,7 @@ class LibvirtWatch:
             connection = libvirt.openReadOnly(self._uri)
         try:
             with self._waiting():
-                connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
+                _keep_alive(libvirt, connection)
                 for event in (
                     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                     libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
@@ -176,3 +176,12 @@ class LibvirtWatch:
             yield
         finally:
             self._busy_since = None
+
+
+def _keep_alive(libvirt: ModuleType, connection: Any) -> None:
+    """Have a daemon that died or hangs noticed within some 20 s, also when nothing is asked."""
+    try:
+        connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:  # A driver without a daemon.
+            raise

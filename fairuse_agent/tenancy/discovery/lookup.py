@@ -84,7 +84,7 @@ class Lookup(Generic[Answer]):
                 answer, self.trouble = None, f"{error.filename or key}: {error.strerror}"
             changed = key not in self._answers or self._answers[key] != answer
             self._answers[key] = answer
-            self._asked.pop(key, None)
             if changed:
                 self._news.set()
+            self._asked.pop(key, None)
             self._settled.set()

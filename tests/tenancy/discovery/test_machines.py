@@ -244,5 +244,3 @@ def test_shares_of_v1_are_read_where_v2_has_no_cpu_controller(tmp_path: Path) ->
     (tmp_path / "v1/lxc/a/cpu.shares").write_text("2048\n")
     weight, why = CpuShares(tmp_path / "v2", tmp_path / "v1").weight("/lxc/a")
     assert (weight, why) == (2.0, "cpu.shares 2048")
-
-

@@ -22,9 +22,7 @@ def tree(tmp_path: Path) -> Tree:
 
 def test_a_slices_cgroup_is_below_those_that_its_name_begins_with() -> None:
     assert slice_path("customers.slice") == "/customers.slice"
-    assert slice_path("web-shared-eu.slice") == (
-        "/web.slice/web-shared.slice/web-shared-eu.slice"
-    )
+    assert slice_path("web-shared-eu.slice") == ("/web.slice/web-shared.slice/web-shared-eu.slice")
 
 
 def test_every_unit_straight_below_a_parent_slice_is_a_tenant(tree: Tree) -> None:
@@ -53,7 +51,7 @@ def test_every_unit_straight_below_a_parent_slice_is_a_tenant(tree: Tree) -> Non
             'discover = ["slices"]\n[discovery]\nparent_slices = ["/customers"]',
             'names of slices such as "customers.slice"',
         ),
-        ('discover = ["libvrt"]', 'expected one of "libvirt", "proxmox", "lxc"'),
+        ('discover = ["libvrt"]', 'expected one of "docker", "kubernetes", "libvirt"'),
     ],
 )
 def test_what_cannot_be_discovered_is_refused_with_what_can(text: str, message: str) -> None:
