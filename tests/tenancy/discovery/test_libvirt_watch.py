@@ -13,7 +13,7 @@ from fairuse_agent.tenancy.discovery import libvirt_watch
 from fairuse_agent.tenancy.discovery.libvirt_watch import LibvirtWatch
 from tests.tenancy.discovery.domains import PROJECT, domain_xml, nova
 
-libvirt = pytest.importorskip("libvirt", reason="needs libvirt-python, the extra \"libvirt\"")
+libvirt = pytest.importorskip("libvirt", reason='needs libvirt-python, the extra "libvirt"')
 
 
 def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
