@@ -51,8 +51,8 @@ class Attribution:
             if self._read_again_at is not None:
                 self.ownership.read_again()
             self._read_again_at = now + _READ_AGAIN_SECONDS
-        again = self.ownership.look()
-        moved = self._cgroups.refresh(again=again) | self.links.update(indices, again=again)
+        news = self.ownership.look()
+        moved = self._cgroups.refresh(news) | self.links.update(indices, again=bool(news))
         if moved or self._namespaces.unsettled:
             led_to = {
                 index: replace(owner, why=f"leads into {path}")

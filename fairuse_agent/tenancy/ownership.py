@@ -25,7 +25,7 @@ class Ownership:
         self._kinds = tuple(kinds)
         self._weights = settings.weights
         self._not_tenants = frozenset(settings.discovery.not_tenants)
-        self._outdated = False
+        self._outdated: frozenset[str] = frozenset()
 
     def owner_of_cgroup(self, path: str) -> Owner | None:
         """Whose the cgroup at `path` (from the mount, starting with "/") is, or None."""
@@ -54,17 +54,16 @@ class Ownership:
             kind.may_own_below(path) for kind in self._kinds
         )
 
-    def look(self) -> bool:
-        """Take in what the kinds learned meanwhile. True when an answer may be another now."""
-        outdated, self._outdated = self._outdated, False
-        for kind in self._kinds:
-            outdated |= kind.look()
-        return outdated
+    def look(self) -> frozenset[str]:
+        """Take in what the kinds learned meanwhile: those whose answers may be others now."""
+        news = {kind.name for kind in self._kinds if kind.look()} | self._outdated
+        self._outdated = frozenset()
+        return frozenset(news)
 
     def read_again(self) -> None:
         """Have what no event tells (weights, mostly) read again with the next look, in the
         background where that may take long."""
-        self._outdated = bool(self._kinds)
+        self._outdated = frozenset(kind.name for kind in self._kinds)
         for kind in self._kinds:
             kind.read_again()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from fairuse_agent.tenancy.owner import Owner
@@ -44,14 +44,15 @@ class TenantCgroups:
         self.trouble = ""
         """A folder that could not be listed at the last look, and why."""
 
-    def refresh(self, *, again: bool = False) -> bool:
-        """Look again. True when `owners` changed. `again` decides anew also for cgroups that were
-        there before: what is known of them may have changed."""
-        seen, changed = dict[str, _Folder](), again
+    def refresh(self, news: Set[str] = frozenset()) -> bool:
+        """Look again. True when `owners` changed. Kinds of discovery with `news` are asked again
+        about the cgroups that were there before."""
+        seen, changed = dict[str, _Folder](), bool(news)
         self.trouble = ""
-        if again:
+        if news:
             for known in self._folders.values():
-                known.owned, known.below = {}, []
+                known.owned = {p: o for p, o in known.owned.items() if o.source not in news}
+                known.below = []  # What had no owner may have one now.
                 self._decide(known)
         for root in self._roots:
             pending = [""] if self._ownership.may_own_below("") else []

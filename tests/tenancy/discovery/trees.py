@@ -41,8 +41,7 @@ class Tree:
 
     def look(self) -> dict[str, str]:
         """One round; tenants by cgroup path."""
-        again = self.ownership.look()
-        self.cgroups.refresh(again=again)
+        self.cgroups.refresh(self.ownership.look())
         return {path: owner.tenant for path, owner in self.cgroups.owners.items()}
 
     def owner(self, path: str) -> Owner:
