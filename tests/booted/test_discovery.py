@@ -108,11 +108,11 @@ def undo(host: Host) -> Iterator[Undo]:
 
 
 def start_domain(host: Host, undo: Undo, name: str, metadata: str = "", vcpus: int = 1) -> str:
-    """A running domain without an operating system; its tap's name."""
+    """A domain that costs nothing, for it is paused from the start; its tap's name."""
     host.write(f"/run/{name}.xml", DOMAIN.format(name=name, metadata=metadata, vcpus=vcpus))
     undo.later(f"rm /run/{name}.xml")
     undo.later(f"virsh destroy {name}")
-    host.run(f"virsh create /run/{name}.xml")
+    host.run(f"virsh create --paused /run/{name}.xml")
     return host.run(f"virsh domiflist {name} | awk '/network/ {{print $1}}'").stdout.strip()
 
 

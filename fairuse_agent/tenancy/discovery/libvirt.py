@@ -20,7 +20,7 @@ _GUEST = re.compile(
     r"|.*/qemu-(?P<plain_id>\d+)-(?P<plain_name>.+)\.libvirt-qemu"
 )
 _VCPU = re.compile(r"vcpu\d+")
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 10.0
 """How long the agent's start waits for libvirt on a host that has guests. Rounds never wait."""
 
 
@@ -37,7 +37,7 @@ class Libvirt(Kind):
         r"/machine.slice/*.slice/machine-qemu\x2d*\x2d{tenant}.scope",
         "/machine/qemu-*-{tenant}.libvirt-qemu",
     )
-    unknown = "libvirt does not know such a domain"
+    unknown = "libvirt has told of no such domain"
 
     def __init__(self, roots: Sequence[Path], watch: LibvirtWatch | None = None) -> None:
         """`roots` are mounts of hierarchies in which guests' vCPU cgroups may show."""
@@ -47,13 +47,15 @@ class Libvirt(Kind):
         self._domains: Mapping[int, Domain] = {}
         self._by_interface: dict[str, Domain] = {}
         self._answered = False
+        self._given_up = False
+        """libvirt never answered yet, and will not now: scopes' names are all there is."""
         self._needed = False
         if any(self._has_guests(root) for root in self._roots):
             self._need(_PATIENCE_SECONDS)
             self.look()
 
     def of_cgroup(self, path: str) -> Finding | None:
-        """A domain's. One that libvirt does not know (yet) is nobody's; while libvirt itself
+        """A domain's. One that libvirt has not told of (yet) is nobody's; where libvirt itself
         does not answer, the scope's name is all there is."""
         found = _GUEST.fullmatch(path)
         if found is None:
@@ -62,7 +64,7 @@ class Libvirt(Kind):
         domain = self._domains.get(int(found["id"] or found["plain_id"]))
         if domain is not None:
             return finding_of(domain)
-        if self._answered:
+        if not self._given_up:
             return None
         name = unescaped(found["name"]) if found["name"] else found["plain_name"]
         vcpus = self._vcpu_cgroups(path)
@@ -77,9 +79,10 @@ class Libvirt(Kind):
     def look(self) -> bool:
         """Take the watch's last snapshot."""
         answered, domains = self._watch.answered, self._watch.domains
-        if domains is self._domains and answered == self._answered:
+        given_up = not answered and bool(self._watch.trouble())
+        if domains is self._domains and (answered, given_up) == (self._answered, self._given_up):
             return False
-        self._answered, self._domains = answered, domains
+        self._answered, self._given_up, self._domains = answered, given_up, domains
         self._by_interface = {
             interface: domain for domain in domains.values() for interface in domain.interfaces
         }

@@ -26,7 +26,7 @@ _ALL_AGAIN_SECONDS = 600.0
 _TICK_MILLISECONDS = 500
 """How often the event loop comes round when nothing happens."""
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 5, 3
-_SILENT_SECONDS = 5.0
+_SILENT_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 

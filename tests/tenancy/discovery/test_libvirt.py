@@ -121,7 +121,7 @@ def test_a_guest_is_nobodys_until_libvirt_has_told_whose_it_is(tree: Tree) -> No
     tree.make(WEB)
     tree.switch_on(Libvirt((tree.root,), watch))
     assert tree.look() == {}
-    assert "libvirt does not know such a domain" in tree.ownership.why_not(WEB)
+    assert "libvirt has told of no such domain" in tree.ownership.why_not(WEB)
     watch.tell(domain_xml("web-1", metadata=nova()))
     assert tree.look() == {WEB: PROJECT}
 
@@ -143,6 +143,15 @@ def test_without_libvirt_scopes_names_and_vcpu_cgroups_are_what_there_is(tree: T
     watch.tell(domain_xml("web-1", metadata=nova()))
     assert tree.look() == {WEB: PROJECT}, "what it does not list is not running"
     assert not libvirt.notes()
+
+
+def test_while_libvirt_may_still_answer_no_name_is_made_up(tree: Tree) -> None:
+    watch = Told(answered=False)
+    tree.make(WEB)
+    tree.switch_on(Libvirt((tree.root,), watch))
+    assert tree.look() == {}
+    watch.problem = "libvirt has not answered for 10 s"
+    assert tree.look() == {WEB: "web-1"}
 
 
 def test_what_libvirt_told_holds_while_it_restarts(tree: Tree) -> None:
