@@ -72,16 +72,14 @@ async def take_inventory(settings: AgentSettings) -> Inventory:
     attribution = Attribution(settings, hierarchies, route)
     try:
         attribution.look(route.link_counters()[0].keys(), time.monotonic())
-        before = unowned_cpu_seconds(hierarchies, attribution.cgroups)
         began = time.monotonic()
+        before = unowned_cpu_seconds(hierarchies, attribution.cgroups)
         await asyncio.sleep(_MEASURED_SECONDS)
-        now = time.monotonic()
-        attribution.look(route.link_counters()[0].keys(), now)
+        attribution.look(route.link_counters()[0].keys(), time.monotonic())
+        seconds = time.monotonic() - began
         return Inventory(
             tenants=found_tenants(attribution),
-            unowned_cgroups=_unowned_cgroups(
-                settings, attribution, hierarchies, before, now - began
-            ),
+            unowned_cgroups=_unowned_cgroups(settings, attribution, hierarchies, before, seconds),
             unowned_interfaces=_unowned_interfaces(settings, attribution),
             notes=tuple(attribution.notes()),
         )
