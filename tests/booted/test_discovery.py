@@ -131,7 +131,8 @@ def start_machine(host: Host, undo: Undo, name: str, *, service: bool) -> None:
             "[Files]\nBindReadOnly=/usr\n[Network]\nVirtualEthernet=yes\n",
         )
         undo.later(f"rm /etc/systemd/nspawn/{name}.nspawn")
-        undo.later(f"systemctl stop systemd-nspawn@{name}")
+        # A container that is told to stop ends with an error.
+        undo.later(f"systemctl stop systemd-nspawn@{name}; systemctl reset-failed")
         host.run(f"systemctl start systemd-nspawn@{name}")
     else:
         undo.later(f"systemctl stop fairuse-by-hand; machinectl terminate {name}")

@@ -168,7 +168,6 @@ def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
 @pytest.mark.parametrize(
     ("path", "tenant"),
     [
-        (r"/machine.slice/machine-qemu\x2d3\x2dnoisy.scope", "noisy"),
         ("/machine.slice/systemd-nspawn@shop.service", "shop"),
         ("/qemu.slice/104.scope", "104"),
         ("/lxc/105", "105"),
