@@ -11,9 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from fairuse_agent.reporting.credential import CredentialError
 from fairuse_agent.reporting.delivery import deliver
 from fairuse_agent.reporting.enrol import enrol
+from fairuse_agent.reporting.inventory import take_inventory
+from fairuse_agent.reporting.inventory_tables import print_inventory
 from fairuse_agent.reporting.limiter_client import LimiterClient, LimiterWatch
 from fairuse_agent.reporting.link import EnrolmentError, open_link
 from fairuse_agent.reporting.orders import Orders
@@ -52,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
                 token = sys.stdin.readline().strip() if options.token == "-" else options.token
                 path = asyncio.run(enrol(settings.controller, host_name(settings), token))
                 sys.stdout.write(f"{host_name(settings)} is enrolled; its credential is {path}\n")
+            case "tenants":
+                _tell_tenants(settings, as_json=options.json)
             case _:
                 for line in asyncio.run(survey(settings, host_name(settings))):
                     sys.stdout.write(line + "\n")
@@ -69,6 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
         _log.exception("a part of the agent died, so it ends")
         return _EXIT_FAILED
     return 0
+
+
+def _tell_tenants(settings: AgentSettings, *, as_json: bool) -> None:
+    inventory = asyncio.run(take_inventory(settings))
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(inventory)).decode() + "\n")
+    else:
+        print_inventory(inventory)
 
 
 def host_name(settings: AgentSettings) -> str:
@@ -134,9 +148,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         ("run", "sample and report until SIGTERM"),
         ("enrol", "exchange a one-time token for this host's credential"),
         ("check", "say what the agent finds on this host, what is missing and what that costs"),
+        ("tenants", "say whose each cgroup and interface is and why, and what is no tenant's"),
     ):
         command = commands.add_parser(name, help=words, description=words)
         command.add_argument("--config", type=Path, default=_CONFIG, metavar="FILE")
+        if name == "tenants":
+            command.add_argument("--json", action="store_true", help="for programs")
         if name == "enrol":
             command.add_argument(
                 "--token", required=True, help='the token; "-" reads it from standard input'

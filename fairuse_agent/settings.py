@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration, Rate, Size
+
+KindName = Literal["libvirt", "proxmox", "lxc", "nspawn", "docker", "kubernetes", "slices", "users"]
 
 
 class ControllerLink(Settings):
@@ -82,6 +85,27 @@ class TenantRule(Settings):
         require(self.weight > 0, "weight", expected="a positive number", found=self.weight)
 
 
+class Discovery(Settings):
+    """What kinds of discovery need to be told."""
+
+    parent_slices: tuple[str, ...] = ()
+    """For "slices": every unit straight below one of these is a tenant."""
+    containers_file: str = ""
+    """For "docker": where a root service writes names and labels; empty knows ids alone."""
+    not_tenants: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
+    """Names that discovery leaves to the host itself."""
+
+    def __post_init__(self) -> None:
+        """A slice is named as systemd names it, not by its folder."""
+        for name in self.parent_slices:
+            require(
+                name.endswith(".slice") and "/" not in name and name != "-.slice",
+                "parent_slices",
+                expected='names of slices such as "customers.slice"',
+                found=f'"{name}"',
+            )
+
+
 class LimiterLink(Settings):
     """The socket of the privileged limiter on this host."""
 
@@ -96,12 +120,24 @@ class AgentSettings(Settings):
     spool: Spool = Spool()
     host: Host = Host()
     limiter: LimiterLink = LimiterLink()
+    discover: tuple[KindName, ...] = ("libvirt", "proxmox", "lxc", "nspawn")
+    """The kinds of guests that are tenants without a rule, in the order in which they are asked.
+    By itself only what is a customer's on nearly every host: whole machines. Docker, Kubernetes,
+    slices and users hold the host's own services as often."""
+    discovery: Discovery = Discovery()
     tenants: tuple[TenantRule, ...] = ()
+    """Rules come before everything that is discovered."""
     weights: dict[str, float] = msgspec.field(default_factory=dict)
-    """Weights of single tenants by name, over their rule's."""
+    """Weights of single tenants by name, over their rule's and over what is discovered."""
 
     def __post_init__(self) -> None:
         """Weights divide the host, so none may be zero or less."""
+        require(
+            "slices" not in self.discover or bool(self.discovery.parent_slices),
+            "discovery.parent_slices",
+            expected='at least one slice, since discover has "slices"',
+            found="none",
+        )
         for tenant, weight in self.weights.items():
             require(weight > 0, f"weights.{tenant}", expected="a positive number", found=weight)
 

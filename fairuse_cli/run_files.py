@@ -11,6 +11,13 @@ _SOCKET_PATH_BYTES = 107
 
 _AGENT = """\
 # Written by `fairuse run` on its first start; change it as you like, it is not written again.
+
+# Whose is it? These kinds of guests are tenants; what is none counts as the host's own, and
+# `fairuse-agent tenants --config THIS` says which is which. Remove what does not mean customers on
+# this host. One name is one tenant: of two kinds that can give the same name (a Docker and an LXC
+# container both called "shop"), keep the one that means customers, or write [[tenants]] rules.
+discover = ["libvirt", "proxmox", "lxc", "nspawn", "docker", "users"]
+
 [controller]
 url = "http://127.0.0.1:8460"
 credential_file = "{directory}/agent/credential"
@@ -20,39 +27,6 @@ directory = "{directory}/agent/spool"
 
 [limiter]
 socket = "{directory}/limiter.sock"
-
-# Whose is it? {{tenant}} captures a name; the first rule that matches wins; what matches nothing
-# counts as the host's own. Remove what does not mean customers on this host. One name is one
-# tenant: if two of these rules can give the same one (a Docker and an LXC container both called
-# "shop"), keep only the rule that means customers.
-
-[[tenants]]  # libvirt, also under OpenStack
-cgroup = 'machine.slice/machine-qemu\\x2d*\\x2d{{tenant}}.scope'
-
-[[tenants]]  # systemd-nspawn
-cgroup = "machine.slice/systemd-nspawn@{{tenant}}.service"
-
-[[tenants]]  # Proxmox: virtual machines
-cgroup = "qemu.slice/{{tenant}}.scope"
-interfaces = ["tap{{tenant}}i*"]
-
-[[tenants]]  # Proxmox: containers
-cgroup = "lxc/{{tenant}}"
-interfaces = ["veth{{tenant}}i*"]
-
-[[tenants]]  # LXC
-cgroup = "lxc.payload.{{tenant}}"
-
-[[tenants]]  # Docker with the systemd driver
-cgroup = "system.slice/docker-{{tenant}}.scope"
-
-[[tenants]]  # Docker with the cgroupfs driver
-cgroup = "docker/{{tenant}}"
-
-# People who log in are named "user-1000", so that nobody is taken for container 1000. Root's own
-# sessions are "user-0": remove this rule where only administrators log in.
-[[tenants]]
-cgroup = "user.slice/{{tenant}}.slice"
 """
 
 _LIMITER = """\

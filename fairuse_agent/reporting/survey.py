@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairuse_agent.reporting.credential import CredentialError, read_credential
+from fairuse_agent.reporting.inventory import FoundTenant, found_tenants
 from fairuse_agent.reporting.limiter_client import LimiterClient, LimiterUnavailableError
 from fairuse_agent.reporting.link import check_url
 from fairuse_agent.sampling.hierarchy import Hierarchies, find_hierarchies
@@ -33,7 +35,7 @@ async def survey(settings: AgentSettings, host: str) -> list[str]:
             *_capacity_lines(sampler.capacity),
             f"disks        {', '.join(sampler.disks()) or 'none: disk use is not watched'}",
             *(_round_lines(read) if read else ()),
-            *_tenant_lines(sampler),
+            *_tenant_lines(found_tenants(sampler.attribution)),
         ]
     finally:
         sampler.close()
@@ -90,15 +92,16 @@ def _round_lines(read: Round) -> list[str]:
     ]
 
 
-def _tenant_lines(sampler: Sampler) -> list[str]:
-    places = sampler.places()
-    if not places:
-        return ["tenants      none: no [[tenants]] rule matches a cgroup or interface here"]
-    return [f"tenants      {len(places)}"] + [
-        f"  {place.tenant}  weight {place.weight:g}"
-        f"  cgroups {', '.join(place.cgroups) or 'none'}"
-        f"  interfaces {', '.join(place.interfaces) or 'none'}"
-        for place in places
+def _tenant_lines(tenants: Sequence[FoundTenant]) -> list[str]:
+    if not tenants:
+        return [
+            "tenants      none: no [[tenants]] rule and no kind in discover matches anything here"
+        ]
+    return [f"tenants      {len(tenants)}; fairuse-agent tenants says why"] + [
+        f"  {tenant.tenant}  weight {tenant.weight:g}"
+        f"  cgroups {', '.join(part.name for part in tenant.cgroups) or 'none'}"
+        f"  interfaces {', '.join(part.name for part in tenant.interfaces) or 'none'}"
+        for tenant in tenants
     ]
 
 

@@ -6,13 +6,17 @@ costs 30 to 500 times that. Layouts are those of linux/if_link.h, rtnetlink.h an
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
+_RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWQDISC, _RTM_GETQDISC = 36, 38
+_RTM_NEWNSID, _RTM_GETNSID = 88, 90
 _RTM_NEWSTATS, _RTM_GETSTATS = 92, 94
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_ECHO, _NLM_F_DUMP = 0x01, 0x04, 0x08, 0x300
 _NLM_F_DUMP_INTR = 0x10
@@ -20,17 +24,22 @@ _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _IFLA_STATS_LINK_64 = 1
 _LINK_64_FILTER = 1 << (_IFLA_STATS_LINK_64 - 1)
 _TC_H_ROOT = 0xFFFFFFFF
+_IFLA_LINK_NETNSID = 37
+_NETNSA_NSID, _NETNSA_PID = 1, 2
 _TCA_STATS2, _TCA_STATS_QUEUE = 7, 3
 
 _HEADER = struct.Struct("=IHHII")
 _STATS_REQUEST = struct.Struct("=IHHII BxHII")
 _QDISC_REQUEST = struct.Struct("=IHHII BxHiIII")
+_LINK_REQUEST = struct.Struct("=IHHII BxHiII")
+_NAMESPACE_REQUEST = struct.Struct("=IHHII BxxxHHI")
 _LINK_STATS = struct.Struct("=IHHII BxHII HH 8Q")
 """Header, if_stats_msg (family, index, filter), attribute header, and the first eight counters:
 packets in, out, bytes in, out, errors in, out, dropped in, out (of the interface itself)."""
 _ATTRIBUTE = struct.Struct("=HH")
 _QUEUE = struct.Struct("=IIIII")
-_TCMSG_BYTES = 20
+_TCMSG_BYTES, _IFINFOMSG_BYTES, _RTGENMSG_BYTES = 20, 16, 4
+_NUMBER = struct.Struct("=i")
 
 _BUFFER_BYTES = 64 * 1024
 """The same for every receive: the kernel sizes a dump's parts by the largest buffer it saw."""
@@ -76,11 +85,48 @@ class RouteSocket:
 
         Raises OSError when the kernel does not answer.
         """
-        try:
-            return self._ask_queue(index)
-        except OSError:
-            self.close()
-            raise
+        flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_ECHO
+        with self._closed_on_error():
+            self._sequence += 1
+            answer = self._ask(
+                _QDISC_REQUEST.pack(
+                    36, _RTM_GETQDISC, flags, self._sequence, 0, 0, 0, index, 0, _TC_H_ROOT, 0
+                ),
+                _RTM_NEWQDISC,
+                absent=(errno.ENOENT, errno.ENODEV),
+            )
+        return _queue_of(answer[_TCMSG_BYTES:]) if answer else None
+
+    def link_namespace(self, index: int) -> int | None:
+        """The number of the network namespace that holds the other end of the interface `index`;
+        None where that is this namespace, or nothing. Raises OSError."""
+        flags = _NLM_F_REQUEST | _NLM_F_ACK
+        with self._closed_on_error():
+            self._sequence += 1
+            answer = self._ask(
+                _LINK_REQUEST.pack(32, _RTM_GETLINK, flags, self._sequence, 0, 0, 0, index, 0, 0),
+                _RTM_NEWLINK,
+                absent=(errno.ENODEV,),
+            )
+        return _number(answer[_IFINFOMSG_BYTES:], _IFLA_LINK_NETNSID) if answer else None
+
+    def process_namespace(self, pid: int) -> int | None:
+        """The number of the process's network namespace, as `link_namespace` counts them; None
+        where no interface of ours leads there, or the process is gone. Raises OSError.
+
+        Unlike reading /proc/PID/ns/net this needs no privilege (rtnl_net_getid in the kernel).
+        """
+        flags = _NLM_F_REQUEST | _NLM_F_ACK
+        with self._closed_on_error():
+            self._sequence += 1
+            answer = self._ask(
+                _NAMESPACE_REQUEST.pack(
+                    28, _RTM_GETNSID, flags, self._sequence, 0, 0, 8, _NETNSA_PID, pid
+                ),
+                _RTM_NEWNSID,
+                absent=(errno.ESRCH,),
+            )
+        return _number(answer[_RTGENMSG_BYTES:], _NETNSA_NSID) if answer else None
 
     def close(self) -> None:
         """Let go of the socket; the next request opens another."""
@@ -88,35 +134,34 @@ class RouteSocket:
             self._socket.close()
             self._socket = None
 
-    def _ask_queue(self, index: int) -> QueueCounters | None:
-        """The echo carries the queue; the acknowledgement ends the answer, also an empty one."""
-        connection, queue = self._connected(), None
-        self._sequence += 1
-        flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_ECHO
-        connection.send(
-            _QDISC_REQUEST.pack(
-                36, _RTM_GETQDISC, flags, self._sequence, 0, 0, 0, index, 0, _TC_H_ROOT, 0
-            )
-        )
+    def _ask(self, request: bytes, wanted: int, *, absent: tuple[int, ...]) -> bytes:
+        """The body of the one message of type `wanted` that answers; the acknowledgement ends
+        the answer, also an empty one."""
+        connection, answer = self._connected(), b""
+        connection.send(request)
         while True:
             received = connection.recv_into(self._buffer)
             length, kind, _, sequence, _ = _HEADER.unpack_from(self._buffer)
             if sequence != self._sequence:
                 continue
             if kind == _NLMSG_ERROR:
-                self._raise_error(16, absent=(errno.ENOENT, errno.ENODEV))
-                return queue
-            if kind == _RTM_NEWQDISC:
-                end = min(length, received)
-                queue = _queue_of(bytes(self._buffer[16 + _TCMSG_BYTES : end]))
+                self._raise_error(16, absent=absent)
+                return answer
+            if kind == wanted:
+                answer = bytes(self._buffer[16 : min(length, received)])
 
-    def _guarded_dump(self, links: dict[int, LinkCounters]) -> bool:
+    @contextlib.contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        """Whatever is still under way on this socket must not be taken for the next answer."""
         try:
-            return self._dump(links)
+            yield
         except OSError:
-            # Whatever is still under way on this socket must not be taken for the next answer.
             self.close()
             raise
+
+    def _guarded_dump(self, links: dict[int, LinkCounters]) -> bool:
+        with self._closed_on_error():
+            return self._dump(links)
 
     def _dump(self, links: dict[int, LinkCounters]) -> bool:
         """Fill `links`; False when the list of interfaces changed under way."""
@@ -180,3 +225,12 @@ def _queue_of(attributes: bytes) -> QueueCounters | None:
         return None
     _, backlog, dropped, requeued, over_limit = _QUEUE.unpack_from(queue)
     return QueueCounters(backlog, dropped, requeued, over_limit)
+
+
+def _number(attributes: bytes, kind: int) -> int | None:
+    """A namespace's number; the kernel says -1 where it has none."""
+    value = _attributes(attributes).get(kind)
+    if value is None or len(value) < _NUMBER.size:
+        return None
+    (number,) = _NUMBER.unpack_from(value)
+    return number if number >= 0 else None

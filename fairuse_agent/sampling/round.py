@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairuse_agent.sampling import parse
+from fairuse_agent.sampling.attribution import Attribution
 from fairuse_agent.sampling.hierarchy import Hierarchies, find_hierarchies
 from fairuse_agent.sampling.host import HostMeter
-from fairuse_agent.sampling.links import Links
 from fairuse_agent.sampling.netlink import LinkCounters, RouteSocket
 from fairuse_agent.sampling.rundelay import RunDelay
 from fairuse_agent.sampling.tenants import Tenants
 from fairuse_agent.settings import AgentSettings
-from fairuse_agent.tenancy.discovery import TenantCgroups
-from fairuse_agent.tenancy.rules import TenantRules
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.reports import Capacity, HostUsage, PressureSource, TenantUsage
 
@@ -62,19 +60,19 @@ class Sampler:
         """Raises SettingsError for a rule that cannot be used, NoHierarchyError without cgroups."""
         _raise_descriptor_limit()
         self._monotonic, self._wall = monotonic, wall
-        rules = TenantRules(settings)
         self._route = route or RouteSocket()
-        self._links = Links(rules)
         self._counters: dict[int, LinkCounters] = {}
         self._fresh: Set[int] | None = None
         """The interfaces that the last round did read, where it did not read all; else None."""
         self._hierarchies = find_hierarchies(cgroup_root, proc_root)
-        self._cgroups = TenantCgroups(rules, self._hierarchies.walked)
+        self.attribution = Attribution(settings, self._hierarchies, self._route)
+        """What is whose, as at the last reading."""
+        ownership = self.attribution.ownership
         self._host = HostMeter(
             settings.host,
             proc_root=proc_root,
             sys_root=sys_root,
-            is_tenants=lambda name: rules.owner_of_interface(name) is not None,
+            is_tenants=lambda name: ownership.owner_of_interface(name) is not None,
         )
         run_delay = RunDelay(proc_root, self._hierarchies.walked[0])
         self._source: PressureSource = _pressure_source(self._host, self._hierarchies, run_delay)
@@ -113,9 +111,10 @@ class Sampler:
         notes: list[str] = []
         refreshed = self._refresh_if_due(now, notes)
         links_before, links = self._read_links(notes)
-        moved = self._cgroups.refresh() | self._links.update(links.keys())
+        moved = self.attribution.look(links.keys(), now)
         if moved or first or self._tenants.incomplete:
-            self._tenants.arrange(self._cgroups.owners, self._links.owners, first=first)
+            found = self.attribution
+            self._tenants.arrange(found.cgroups, found.interfaces, first=first)
         if self._silent or refreshed or first:
             # Asked rarely: the kernel adds up all cgroups for the answer.
             self._silent = self._silent_disks()
@@ -126,7 +125,9 @@ class Sampler:
             self._host.disks.by_number,
             disks_counted=len(self._silent) < len(self._host.disks.reported),
         )
-        usage = self._host.read(seconds, links_before, links, self._links.names, self._route)
+        usage = self._host.read(
+            seconds, links_before, links, self.attribution.links.names, self._route
+        )
         if first or seconds <= 0:
             return None
         notes.extend(self._standing_notes())
@@ -134,7 +135,7 @@ class Sampler:
 
     def places(self) -> tuple[TenantPlace, ...]:
         """All tenants present at the last reading, and where each lives in the kernel."""
-        return self._tenants.places(self._links.names)
+        return self._tenants.places(self.attribution.links.names)
 
     def disks(self) -> tuple[str, ...]:
         """The whole disks that are reported, and that disk limits apply to."""
@@ -143,6 +144,7 @@ class Sampler:
     def close(self) -> None:
         """Let go of all descriptors."""
         self._tenants.close()
+        self.attribution.close()
         self._host.close()
         self._route.close()
 
@@ -150,7 +152,7 @@ class Sampler:
         """Follow the kernel's link events until cancelled, so that rounds need not ask names."""
         while True:
             try:
-                await self._links.watch()
+                await self.attribution.links.watch()
             except Exception:  # noqa: BLE001 (whatever it was: told, and tried again)
                 _log.exception(
                     "link events stopped; interface names are asked in every round until they"
@@ -216,8 +218,7 @@ class Sampler:
                 f"tenants' use of {', '.join(self._silent)} is not counted: cgroup v1 begins when"
                 " a throttle rule is first written for a disk"
             )
-        if self._cgroups.trouble:
-            notes.append(f"cgroups are as they were in {self._cgroups.trouble}")
+        notes.extend(self.attribution.notes())
         if troubles := self._tenants.troubles:
             notes.append(f"{len(troubles)} cgroups could not be read whole, first {troubles[0]}")
         if self._source == "run-delay":

@@ -12,7 +12,7 @@ from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.netlink import LinkCounters
 from fairuse_agent.sampling.parse import DiskCounters, increase
 from fairuse_agent.sampling.rundelay import RunDelay
-from fairuse_agent.tenancy.rules import Owner
+from fairuse_agent.tenancy.owner import Owner, weight_of
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.reports import DiskUsage, TenantUsage
 
@@ -25,7 +25,8 @@ _NO_DISKS: tuple[DiskUsage, ...] = ()
 class Tenant:
     """One tenant, all of its cgroups and the indices of its interfaces."""
 
-    owner: Owner
+    name: str
+    weight: float
     cgroups: list[CgroupFiles]
     links: list[int]
 
@@ -57,14 +58,14 @@ class Tenants:
         """
         for path in [path for path in self._watched if path not in cgroups]:
             self._forget(path)
-        by_name: dict[str, Tenant] = {}
+        by_name: dict[str, _Parts] = {}
         for path, owner in cgroups.items():
             watched = self._watched.get(path) or self._open(path, None if first else JUST_MADE)
             if watched is not None:
-                _tenant(by_name, owner).cgroups.append(watched)
+                _parts(by_name, owner).cgroups.append((watched, owner))
         for index, owner in links.items():
-            _tenant(by_name, owner).links.append(index)
-        self._by_name = by_name
+            _parts(by_name, owner).links.append((index, owner))
+        self._by_name = {name: parts.together(name) for name, parts in by_name.items()}
         self.incomplete = len(self._watched) < len(cgroups)
         self._note_troubles()
 
@@ -72,8 +73,8 @@ class Tenants:
         """Where every tenant lives in the kernel now."""
         return tuple(
             TenantPlace(
-                tenant=tenant.owner.tenant,
-                weight=tenant.owner.weight,
+                tenant=tenant.name,
+                weight=tenant.weight,
                 cgroups=tuple(watched.path for watched in tenant.cgroups),
                 interfaces=tuple(link_names[index] for index in tenant.links),
             )
@@ -126,8 +127,8 @@ class Tenants:
                 in_bytes += increase(before[3], now[3])
             usages.append(
                 TenantUsage(
-                    tenant=tenant.owner.tenant,
-                    weight=tenant.owner.weight,
+                    tenant=tenant.name,
+                    weight=tenant.weight,
                     cpu_seconds=(total.cpu or 0) / 1e6,
                     cpu_throttled_seconds=(total.throttled or 0) / 1e6,
                     cpu_waiting_seconds=waiting_seconds(total.cpu_waiting, seconds),
@@ -211,11 +212,24 @@ def _disk_usages(
     )
 
 
-def _tenant(by_name: dict[str, Tenant], owner: Owner) -> Tenant:
-    """The tenant's entry; of several rules that name it, the first one's weight holds."""
-    tenant = by_name.get(owner.tenant)
-    if tenant is None:
-        tenant = by_name[owner.tenant] = Tenant(owner, [], [])
-    elif owner.rule < tenant.owner.rule:
-        tenant.owner = owner
-    return tenant
+class _Parts:
+    """What belongs to one tenant, each with what it says of the tenant."""
+
+    __slots__ = ("cgroups", "links")
+
+    def __init__(self) -> None:
+        self.cgroups: list[tuple[CgroupFiles, Owner]] = []
+        self.links: list[tuple[int, Owner]] = []
+
+    def together(self, name: str) -> Tenant:
+        weight = weight_of([owner for _, owner in self.cgroups], [owner for _, owner in self.links])
+        return Tenant(
+            name, weight, [files for files, _ in self.cgroups], [index for index, _ in self.links]
+        )
+
+
+def _parts(by_name: dict[str, _Parts], owner: Owner) -> _Parts:
+    parts = by_name.get(owner.tenant)
+    if parts is None:
+        parts = by_name[owner.tenant] = _Parts()
+    return parts

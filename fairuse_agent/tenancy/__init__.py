@@ -1,1 +1,1 @@
-"""Whose cgroup, whose interface: what the host's rules say."""
+"""Whose cgroup, whose interface: what the host's rules say, and what discovery finds."""

@@ -1,7 +1,7 @@
 """Whose a cgroup or an interface is, by the rules of agent.toml.
 
 The first rule that fits wins, in the order of the file. Asking about one path looks at that path
-alone; that a cgroup below a tenant's cgroup is never counted again is `discovery`'s part.
+alone; that a cgroup below a tenant's cgroup is never counted again is the `walk`'s part.
 """
 
 from __future__ import annotations
@@ -9,17 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairuse_agent.settings import AgentSettings
+from fairuse_agent.tenancy.owner import OWN_WEIGHT_RANK, Owner
 from fairuse_agent.tenancy.patterns import NamePattern, PathPattern, PatternError
 from fairuse_protocol.settings import SettingsError
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A tenant, its weight beside its neighbours', and the place of the rule that says so."""
-
-    tenant: str
-    weight: float
-    rule: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +19,7 @@ class _Rule:
     cgroup: PathPattern | None
     interfaces: tuple[NamePattern, ...]
     weight: float
+    why: str
 
 
 class TenantRules:
@@ -39,6 +32,7 @@ class TenantRules:
                 cgroup=_path(rule.cgroup, index) if rule.cgroup else None,
                 interfaces=tuple(_name(text, index) for text in rule.interfaces),
                 weight=rule.weight,
+                why=" ".join(filter(None, (rule.cgroup, *rule.interfaces))),
             )
             for index, rule in enumerate(settings.tenants)
         )
@@ -65,7 +59,11 @@ class TenantRules:
         )
 
     def _owner(self, tenant: str, index: int) -> Owner:
-        return Owner(tenant, self._weights.get(tenant, self._rules[index].weight), index)
+        own = self._weights.get(tenant)
+        why = self._rules[index].why
+        if own is not None:
+            return Owner(tenant, own, OWN_WEIGHT_RANK, f"tenants[{index}]", why)
+        return Owner(tenant, self._rules[index].weight, index, f"tenants[{index}]", why)
 
 
 def _path(text: str, index: int) -> PathPattern:

@@ -101,6 +101,8 @@ def write(places: Places, *, http_port: int, smtp_port: int, agents_user: str) -
 def agent_toml(places: Places, http_port: int) -> str:
     """What the agent watches."""
     return f"""\
+discover = []  # This machine may have guests of its own: they are no part of it.
+
 [controller]
 url = "http://127.0.0.1:{http_port}"
 credential_file = "{places.agent}/credential"

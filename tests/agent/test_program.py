@@ -122,7 +122,7 @@ async def test_enrolment_and_check_from_the_command_line(tmp_path, controller):
     checked = await asyncio.to_thread(run, "check", "--config", config)
     assert checked.returncode == 0, checked.stderr
     assert "this host has a credential" in checked.stdout
-    assert "no [[tenants]] rule matches" in checked.stdout
+    assert "no [[tenants]] rule and no kind in discover matches" in checked.stdout
     assert "nothing can be limited here" in checked.stdout
     assert controller.credential not in checked.stdout + checked.stderr
 

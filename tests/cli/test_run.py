@@ -19,7 +19,8 @@ import pytest
 from controller.settings import load_controller_settings
 from fairuse_agent.limiter.settings import load_limiter_settings
 from fairuse_agent.settings import load_agent_settings
-from fairuse_agent.tenancy.rules import TenantRules
+from fairuse_agent.tenancy.discovery.kinds import Sources, kinds_of
+from fairuse_agent.tenancy.ownership import Ownership
 from fairuse_cli import run as run_module
 from fairuse_cli.access import CliSettings
 from fairuse_cli.processes import Program
@@ -167,21 +168,24 @@ def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
 @pytest.mark.parametrize(
     ("path", "tenant"),
     [
-        (r"/machine.slice/machine-qemu\x2d3\x2dnoisy.scope", "noisy"),
         ("/machine.slice/systemd-nspawn@shop.service", "shop"),
         ("/qemu.slice/104.scope", "104"),
         ("/lxc/105", "105"),
         ("/lxc.payload.blog", "blog"),
-        ("/system.slice/docker-4f1c.scope", "4f1c"),
-        ("/docker/4f1c", "4f1c"),
-        ("/user.slice/user-1000.slice", "user-1000"),
+        (f"/system.slice/docker-{'4f' * 32}.scope", "4f4f4f4f4f4f"),
+        (f"/docker/{'4f' * 32}", "4f4f4f4f4f4f"),
+        ("/user.slice/user-0.slice", None),
         ("/system.slice/ssh.service", None),
     ],
 )
-def test_the_default_rules_know_the_usual_tenants(tmp_path, path, tenant):
+def test_what_is_discovered_by_default_are_the_usual_tenants(tmp_path, path, tenant):
     files = RunFiles(tmp_path / "var")
     files.write_defaults()
-    owner = TenantRules(load_agent_settings(files.agent_config)).owner_of_cgroup(path)
+    settings = load_agent_settings(files.agent_config)
+    sources = Sources(None, None, (), pve=tmp_path)
+    ownership = Ownership(settings, kinds_of(settings, sources))
+    owner = ownership.owner_of_cgroup(path)
+    ownership.close()
     assert (owner.tenant if owner else None) == tenant
 
 

@@ -33,6 +33,9 @@ class SilentRoute(RouteSocket):
             raise self.error
         return dict(self.links), self.whole
 
+    def link_namespace(self, index: int) -> int | None:
+        return None
+
     def root_queue(self, index: int) -> QueueCounters | None:
         if isinstance(self.queue, OSError):
             raise self.queue

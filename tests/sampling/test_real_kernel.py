@@ -10,7 +10,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, KeysView
 from pathlib import Path
 
 import pytest
@@ -137,14 +137,14 @@ def test_a_cgroup_that_goes_between_listing_and_reading_stops_nothing(
     place.make("a")
     place.make("b")
     sampler.read()
-    refresh = sampler._cgroups.refresh
+    look = sampler.attribution.look
 
-    def refresh_then_remove() -> bool:
-        changed = refresh()
+    def look_then_remove(indices: KeysView[int], now: float) -> bool:
+        changed = look(indices, now)
         place.remove("a")
         return changed
 
-    monkeypatch.setattr(sampler._cgroups, "refresh", refresh_then_remove)
+    monkeypatch.setattr(sampler.attribution, "look", look_then_remove)
     place.run("b", 0.05)
     found = sampler.read()
     assert tenant_of(found, "a").cpu_seconds == 0
@@ -296,18 +296,18 @@ async def test_link_events_tell_of_a_new_name(place: Place, wire: Wire) -> None:
     sampler = Sampler(place.settings("fus{tenant}h", "fuz{tenant}h"))
     watcher = asyncio.create_task(sampler.watch_links())
     try:
-        await until(lambda: sampler._links.watched)
+        await until(lambda: sampler.attribution.links.watched)
         sampler.read()
         renamed = f"fuz{wire.tenant}x"
         wire.rename(renamed)
-        await until(lambda: bool(sampler._links._outdated))
+        await until(lambda: bool(sampler.attribution.links._outdated))
         sampler.read()
         assert sampler.places() == (), "no rule fits the new name"
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
         sampler.close()
-    assert not sampler._links.watched, "names are asked in every round again"
+    assert not sampler.attribution.links.watched, "names are asked in every round again"
 
 
 async def until(condition: Callable[[], bool]) -> None:

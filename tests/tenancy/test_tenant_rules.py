@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fairuse_agent.settings import AgentSettings, TenantRule
-from fairuse_agent.tenancy.rules import Owner, TenantRules
+from fairuse_agent.tenancy.owner import Owner
+from fairuse_agent.tenancy.rules import TenantRules
 from fairuse_protocol.settings import SettingsError
 
 
@@ -73,13 +74,16 @@ def test_the_first_rule_that_fits_wins() -> None:
     both = rules(
         TenantRule(cgroup="/lxc/big-{tenant}", weight=4), TenantRule(cgroup="/lxc/{tenant}")
     )
-    assert both.owner_of_cgroup("/lxc/big-shop") == Owner("shop", 4, 0)
-    assert both.owner_of_cgroup("/lxc/small") == Owner("small", 1, 1)
+    big, small = "/lxc/big-{tenant}", "/lxc/{tenant}"
+    assert both.owner_of_cgroup("/lxc/big-shop") == Owner("shop", 4, 0, "tenants[0]", big)
+    assert both.owner_of_cgroup("/lxc/small") == Owner("small", 1, 1, "tenants[1]", small)
 
 
 def test_a_tenants_own_weight_goes_over_its_rules() -> None:
     one = rules(TenantRule(cgroup="/lxc/{tenant}", weight=2), weights={"shop": 8})
-    assert one.owner_of_cgroup("/lxc/shop") == Owner("shop", 8, 0)
+    owner = one.owner_of_cgroup("/lxc/shop")
+    assert owner is not None
+    assert owner.weight == 8
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fairuse_agent.settings import AgentSettings, TenantRule
-from fairuse_agent.tenancy.discovery import TenantCgroups
-from fairuse_agent.tenancy.rules import TenantRules
+from fairuse_agent.tenancy.ownership import Ownership
+from fairuse_agent.tenancy.walk import TenantCgroups
 
 
 def make(root: Path, *paths: str) -> None:
@@ -19,7 +19,7 @@ def make(root: Path, *paths: str) -> None:
 
 def look(patterns: tuple[str, ...], *roots: Path) -> TenantCgroups:
     settings = AgentSettings(tenants=tuple(TenantRule(cgroup=text) for text in patterns))
-    return TenantCgroups(TenantRules(settings), roots)
+    return TenantCgroups(Ownership(settings), roots)
 
 
 def found(cgroups: TenantCgroups) -> dict[str, str]:
@@ -99,5 +99,5 @@ def test_folders_that_no_rule_reaches_are_not_listed(
 
 def test_without_cgroup_rules_nothing_is_looked_at(tmp_path: Path) -> None:
     settings = AgentSettings(tenants=(TenantRule(interfaces=("tap{tenant}",)),))
-    cgroups = TenantCgroups(TenantRules(settings), (tmp_path / "absent",))
+    cgroups = TenantCgroups(Ownership(settings), (tmp_path / "absent",))
     assert not cgroups.refresh()

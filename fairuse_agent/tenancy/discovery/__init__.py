@@ -1,0 +1,1 @@
+"""Discovery: one module for each way in which hosts name their tenants' cgroups and interfaces."""

@@ -1,0 +1,1 @@
+"""What each kind of discovery makes of what real hosts show."""
