@@ -6,10 +6,10 @@ The tests follow one another on one host, under one limit.
 from __future__ import annotations
 
 import pytest
-from tests.testhost.host import Host
 
 from tests.booted.installed import Installed
 from tests.booted.load import HOG, measure, start_tenants, unit_of
+from tests.testhost.host import Host
 
 LEASE_SECONDS = 900
 
