@@ -107,6 +107,9 @@ class KernelDouble:
             return traffic.Shaper().fields(amounts, before)
         return traffic.Ingress(IngressWay(police=False, classifier="u32")).fields(amounts, before)
 
+    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
+        return False
+
     def read(self, knob: Knob) -> Fields:
         self._check(knob)
         return dict(self.states.get(knob, UNTOUCHED[knob.kind]))

@@ -35,6 +35,9 @@ length is given as a qdisc is put on it, and keeps when that goes."""
 ANY_TX_QUEUE_LENGTH = "any"
 """Told while a qdisc that is not the kernel's own stands, which the length is no part of."""
 
+NO_QUEUE = "noqueue "
+"""Put by libvirt on every tap (with a number, unlike the kernel's own): it limits nothing, and one
+step puts it back under its number."""
 NONE = "none"
 OTHER = "somebody else's"
 OUR_IFB = "ours"
@@ -59,7 +62,8 @@ def index_of(interface: str) -> int:
 def measure(knob: Knob) -> dict[str, float]:
     """Bytes that went the knob's way. Raises Gone."""
     check_present(knob)
-    counter = "tx_bytes" if knob.kind == "shaper" else "rx_bytes"
+    towards_tenant = knob.kind in ("shaper", "libvirt-in")
+    counter = "tx_bytes" if towards_tenant else "rx_bytes"
     try:
         return {"bytes": float((NET / knob.target / "statistics" / counter).read_text())}
     except FileNotFoundError as error:
@@ -79,7 +83,7 @@ class Shaper:
 
     def fields(self, amounts: Amounts, before: Fields) -> Fields:
         """Our HTB of this rate. Refused where somebody else's qdisc stands."""
-        if before["root"] != DEFAULT:
+        if before["root"] != DEFAULT and not before["root"].startswith(NO_QUEUE):
             raise Refused(
                 f"the interface has a qdisc that the kernel did not put there: {before['root']}."
                 " Whoever put it (libvirt <bandwidth>, Proxmox, an administrator) has to limit it",
@@ -109,8 +113,12 @@ class Shaper:
         """Put our HTB there, or take it away. The queue length goes back first: with our HTB still
         there, a cut in between is seen as ours."""
         check_present(knob)
-        if fields["root"] != DEFAULT:
+        if fields["root"] == OURS:
             shaping.shape(knob.identity, int(fields["rate"]))
+            return
+        if fields["root"].startswith(NO_QUEUE):
+            major = int(fields["root"].removeprefix(NO_QUEUE).rstrip(":"), 16)
+            netlink_module().replace_qdisc(knob.identity, NO_QUEUE.strip(), major << 16, b"")
             return
         length = fields["tx_queue_len"]
         if length == "0" and _tx_queue_length(knob) == str(TX_QUEUE_LENGTH_BY_KERNEL):
