@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fairuse_agent.limiter.kernel import traffic
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Knob, Refused
 from fairuse_agent.limiter.kernel.libvirt_calls import LIVE, Libvirt, devices
 from fairuse_agent.limiter.kernel.shaping import DEFAULT, netlink_module, shaping_of
+
+Result = TypeVar("Result")
 
 BYTES_OF_RATE, BYTES_OF_BURST = 1000, 1024
 """libvirt hands averages to tc as "kbps" and bursts as "kb" (virNetDevBandwidthSet), which tc
@@ -95,7 +98,7 @@ class Bandwidths:
         wanted = {f"{way}.{name}": int(value) for name, value in fields.items() if name != "others"}
         self._ask(knob, lambda domain: domain.setInterfaceParameters(knob.target, wanted, LIVE))
 
-    def _ask(self, knob: Knob, question: Any) -> Any:
+    def _ask(self, knob: Knob, question: Callable[[Any], Result]) -> Result:
         return self._libvirt.ask(
             knob.target, lambda host: question(host.lookupByUUIDString(knob.device))
         )
