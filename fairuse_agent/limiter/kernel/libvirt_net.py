@@ -18,6 +18,8 @@ BYTES_OF_RATE, BYTES_OF_BURST = 1000, 1024
 takes for 1000 bytes/s and 1024 bytes (tried: average 1000 stands as 8 Mbit)."""
 BURST_SECONDS = {"inbound": 0.02, "outbound": traffic.POLICED_BURST_SECONDS}
 SMALLEST_BURST_BYTES = 2 * traffic.MERGED_PACKET_BYTES
+_MARKS_OF_A_TAP = ("tun_flags", "macvtap")
+"""In /sys/class/net of a tap (drivers/net/tun.c), and of a macvtap."""
 _LIBVIRTS_ROOTS = ("htb 1:", DEFAULT)
 _WAY_OF_KIND = {"libvirt-in": "inbound", "libvirt-out": "outbound"}
 
@@ -35,8 +37,10 @@ class Bandwidths:
 
     def knob(self, resource: str, interface: str) -> Knob | None:
         """The knob of a domain's interface, None for one that is no domain's. Raises Gone or
-        KernelError."""
+        KernelError. A veth cannot be one: its limits do not wait for libvirtd."""
         index = traffic.index_of(interface)
+        if not any((traffic.NET / interface / mark).exists() for mark in _MARKS_OF_A_TAP):
+            return None
         if index not in self._domains:
             self._domains[index] = self._libvirt.ask(
                 interface, lambda host: _owner_of(host, interface)
