@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from tests.booted.test_tc import bits
 from tests.testhost.host import Host
 
+INSIDE = Path(__file__).with_name("inside_libvirt.py").read_text()
 BURN = bytes.fromhex("ebfe")
 """jmp $"""
 READ = bytes.fromhex("31c08ed8be0d7cb442cd13ebf7") + bytes.fromhex(
@@ -101,12 +102,9 @@ def standing(host: Host) -> str:
 
 
 def limited(host: Host, resource: str, amount: float, seconds: float) -> dict[str, Any]:
-    from pathlib import Path
-
-    inside = Path(__file__).with_name("inside_libvirt.py").read_text()
     before = standing(host)
     told: dict[str, Any] = json.loads(
-        host.python(inside, resource, str(amount), str(seconds)).stdout
+        host.python(INSIDE, resource, str(amount), str(seconds)).stdout
     )
     print(f"{resource} at {amount:g}: {told['free']:g} before, {told['part']:.3f} of it while held")
     assert told["stands"]
@@ -221,7 +219,7 @@ def test_what_a_hanging_libvirtd_does_not_take_is_lifted_when_it_is_back(
     host.run("kill -STOP $(pidof libvirtd)")
     try:
         host.run(f"sleep {lease + 5}", timeout_seconds=600)
-        assert ask(host, "state")["lifted"] == [] if "lifted" in ask(host, "state") else True
+        assert "lifted" not in ask(host, "state"), "the limiter answers, and has lifted nothing"
     finally:
         host.run("kill -CONT $(pidof libvirtd)")
     for _ in range(30):
@@ -244,4 +242,4 @@ def test_a_domain_that_was_destroyed_takes_its_limit_with_it(
     host.run("systemctl stop fairuse-test-limiter")
     assert quota(host) == before
     journal = host.run("journalctl -u fairuse-test-limiter -o cat").stdout
-    assert textwrap.shorten(journal, 100000).count("lifted: order o1") == 1
+    assert journal.count("lifted: order o1") == 1
