@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from . import cache
 from .qmp import Qemu, QemuEndedError
+
+_TRIAL_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,44 @@ KVM = Accelerator("kvm", ("-accel", "kvm", "-cpu", "host,arch-capabilities=off")
 TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi", "-cpu", "max"), 300.0, 6.0)
 
 
-@functools.cache
-def choose() -> Accelerator:
-    """FAIRUSE_TEST_HOST_ACCEL=kvm or tcg decides; without it, KVM if a trial machine runs."""
+def choose(kernel: Path) -> Accelerator:
+    """FAIRUSE_TEST_HOST_ACCEL=kvm or tcg decides; without it, KVM if that kernel starts with it."""
     asked = os.environ.get("FAIRUSE_TEST_HOST_ACCEL", "")
     if asked not in ("", KVM.name, TCG.name):
         raise ValueError(f"FAIRUSE_TEST_HOST_ACCEL: expected kvm or tcg, found {asked!r}")
     if asked:
         return KVM if asked == KVM.name else TCG
-    return KVM if _kvm_runs() else TCG
+    return KVM if _kvm_starts(kernel) else TCG
 
 
-def _kvm_runs() -> bool:
-    """A firmware that runs for a moment; that /dev/kvm is there says little inside a VM."""
-    trial = Qemu(["-machine", "q35", *KVM.arguments, "-nodefaults", "-display", "none"])
+def _kvm_starts(kernel: Path) -> bool:
+    """Tried once for each boot of this machine.
+
+    A /dev/kvm that opens, and even firmware that runs, say little inside a virtual machine: some
+    of them never get as far as the kernel's first line.
+    """
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+
+    def build(folder: Path) -> None:
+        (folder / "starts").write_text("yes" if _panics_for_want_of_a_root(kernel) else "no")
+
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    tried = cache.entry("kvm", [boot_id, str(kernel).encode(), repr(KVM).encode()], build)
+    return (tried / "starts").read_text() == "yes"
+
+
+def _panics_for_want_of_a_root(kernel: Path) -> bool:
+    """Whether a kernel that has no root to mount gets to its end, which takes a second or two."""
+    arguments = ["-machine", "q35", *KVM.arguments, "-m", "512", "-nodefaults"]
+    arguments += ["-display", "none", "-kernel", str(kernel), "-append", "panic=-1", "-no-reboot"]
+    try:
+        trial = Qemu(arguments)
+    except QemuEndedError:
+        return False
     try:
         trial.command("cont")
-        time.sleep(0.5)
-        return bool(trial.command("query-status")["status"] == "running")
+        return trial.ended(_TRIAL_SECONDS)
     except QemuEndedError:
         return False
     finally:

@@ -17,6 +17,7 @@ from .machine import Machine, Shape
 from .remote import Remote, RemoteCommandFailedError, Result
 
 _TESTS_AT = "/root/fairuse"
+_GIT_FILES = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 
 
 class BootFailedError(Exception):
@@ -141,8 +142,7 @@ class Host:
     ) -> Result:
         """Run a part of this repository's own tests there, against the installed Fairuse."""
         files = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-            + ["tests", "config", "benchmarks", "docs", "pyproject.toml", "README.md"],
+            [*_GIT_FILES, "tests", "config", "benchmarks", "docs", "pyproject.toml", "README.md"],
             cwd=REPOSITORY,
             capture_output=True,
             check=True,

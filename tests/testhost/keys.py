@@ -12,10 +12,7 @@ def private_key() -> Path:
     """The private key's file; the public one is beside it, with `.pub`."""
 
     def build(folder: Path) -> None:
-        run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "fairuse test host"]
-            + ["-f", str(folder / "id")],
-            timeout_seconds=30,
-        )
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "fairuse test host"]
+        run([*make, "-f", folder / "id"], timeout_seconds=30)
 
     return cache.entry("key", [b"ed25519"], build) / "id"

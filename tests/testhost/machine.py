@@ -36,7 +36,7 @@ class Machine:
     """Runs from `start` to `stop`, and never longer than this process."""
 
     def __init__(self, image: Image, shape: Shape) -> None:
-        self.accelerator = accelerator.choose()
+        self.accelerator = accelerator.choose(image.kernel)
         self._folder = Path(tempfile.mkdtemp(prefix="fairuse-test-host-"))
         try:
             self._qemu = Qemu(self._arguments(image, shape))
@@ -65,7 +65,7 @@ class Machine:
             device = f"virtio-blk-pci,drive=extra{number},serial=extra{number}"
             arguments += ["-drive", drive, "-device", device]
         # restrict=on: from the guest, only the forwarded connections exist.
-        arguments += ["-netdev", "user,id=uplink,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"]
+        arguments += ["-netdev", "user,id=uplink,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22"]
         arguments += ["-device", "virtio-net-pci,netdev=uplink,mac=52:54:00:fa:00:01"]
         if shape.network:
             mac, netdev = shape.network

@@ -12,6 +12,10 @@ from typing import Any
 from .commands import tail
 from .needs import SEARCH_PATH
 
+# The kernel ends it with its parent, however that one ends.
+_QEMU = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"]
+_QEMU += ["-no-user-config", "-S", "-qmp", "stdio"]
+
 
 class QemuEndedError(Exception):
     """The machine is not there any more; says what qemu said."""
@@ -24,12 +28,10 @@ class Qemu:
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        self._said = tempfile.TemporaryFile()
-        # The kernel ends it with its parent. A session of its own, so that Ctrl-C reaches only
-        # the parent, which then stops it in order.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill()
+        # A session of its own: Ctrl-C reaches only the parent, which then stops it.
         self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"]
-            + ["-no-user-config", "-S", "-qmp", "stdio", *arguments],
+            [*_QEMU, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
