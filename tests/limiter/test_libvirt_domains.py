@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairuse_agent.limiter.kernel.host import HostKernel
@@ -99,6 +99,7 @@ def test_one_busy_virtual_cpu_gets_the_whole_order_and_a_change_is_seen(
     assert place.kernel.fields(knob, {"cores": 0.5}, before)["vcpu_quota"] == "20000"
 
 
+@settings(deadline=None)
 @given(
     order=st.floats(0.1, 64),
     demand=st.lists(st.floats(0.01, 1), min_size=1, max_size=32),
@@ -109,12 +110,12 @@ def test_virtual_cpus_come_to_what_the_order_leaves_them(
 ) -> None:
     part = max(order - other, VCPUS_PART * order)
     each = 1.0
-    for _ in range(500):
+    for _ in range(100):
         used = [min(want, each) for want in demand]
         each = cores_for_each(order, used, other)
     used = [min(want, each) for want in demand]
     if sum(demand) <= part:
-        assert used == demand
+        assert used == pytest.approx(demand)
     else:
         assert sum(used) == pytest.approx(part, rel=0.02)
 
