@@ -89,6 +89,8 @@ class StandingLimits:
         if not turned:
             return refusal or Refusal(None, "the tenant's cgroups or interfaces are gone")
         self.held[order.order] = Standing(order, turned, counters, self._clock.boottime())
+        if refusal is not None:
+            log.warning("order %s is held on the rest: %s", order.order, refusal.reason)
         log.info(
             "held: order %s, tenant %s, %s to %s on %s",
             order.order,
@@ -121,7 +123,8 @@ class StandingLimits:
             missing = dict.fromkeys(known, 0.0)
             use[knob] = {**missing, **use.get(knob, {})}
         parts, objection = self._divide(order, use)
-        if not division.worth_changing(standing.parts, parts, same_allowance=same):
+        drifted = any(self._kernel.drifted(knob, amounts) for knob, amounts in parts.items())
+        if not drifted and not division.worth_changing(standing.parts, parts, same_allowance=same):
             return None
         return self._rewrite(standing, parts, objection)
 

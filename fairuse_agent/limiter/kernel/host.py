@@ -8,6 +8,10 @@ from fairuse_agent.limiter.kernel import traffic
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
 from fairuse_agent.limiter.kernel.io import DiskFiles
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
+from fairuse_agent.limiter.kernel.libvirt_calls import Libvirt, domain_id
+from fairuse_agent.limiter.kernel.libvirt_cpu import VcpuQuotas
+from fairuse_agent.limiter.kernel.libvirt_disk import DiskTunes
+from fairuse_agent.limiter.kernel.libvirt_net import Bandwidths
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
@@ -15,6 +19,12 @@ from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
+_LIBVIRT_WAYS = {
+    "libvirt-cpu": "libvirt vcpu_quota",
+    "libvirt-disk": "libvirt iotune",
+    "libvirt-in": "libvirt bandwidth",
+    "libvirt-out": "libvirt bandwidth",
+}
 _NO_WAY = "none: no cgroup hierarchy here has the controller"
 
 
@@ -26,6 +36,7 @@ class HostKernel:
         mounts: Mounts | None = None,
         probed: Probed | None = None,
         targets: Targets | None = None,
+        libvirt: Libvirt | None = None,
     ) -> None:
         self._targets = Targets() if targets is None else targets
         self.mounts = read_mounts() if mounts is None else mounts
@@ -33,6 +44,16 @@ class HostKernel:
         self._cpu = CpuFiles(self.mounts)
         self._disk = DiskFiles(self.mounts)
         self._units = SystemdUnits()
+        self._libvirt = Libvirt() if libvirt is None else libvirt
+        self._vcpus = VcpuQuotas(self._libvirt, self.mounts)
+        self._domain_disks = DiskTunes(self._libvirt, self.mounts)
+        self._bandwidths = Bandwidths(self._libvirt)
+        self._domains: dict[str, VcpuQuotas | DiskTunes | Bandwidths] = {
+            "libvirt-cpu": self._vcpus,
+            "libvirt-disk": self._domain_disks,
+            "libvirt-in": self._bandwidths,
+            "libvirt-out": self._bandwidths,
+        }
         self._shaper = traffic.Shaper()
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
@@ -50,6 +71,8 @@ class HostKernel:
         """The means that a knob stands for."""
         if knob.kind == "unit-cpu":
             return "systemd CPUQuotaPerSecUSec"
+        if knob.kind in _LIBVIRT_WAYS:
+            return _LIBVIRT_WAYS[knob.kind]
         resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
         return self.ways()[resource[knob.kind.partition("-")[0]]]
 
@@ -89,23 +112,36 @@ class HostKernel:
 
     def measure(self, knob: Knob) -> dict[str, float]:
         """Counters of what the knob would limit."""
-        if knob.kind in ("shaper", "ingress"):
+        if knob.kind in ("shaper", "ingress", "libvirt-in", "libvirt-out"):
             return traffic.measure(knob)
+        if knob.kind == "libvirt-disk":
+            return self._domain_disks.measure(knob)
+        if knob.kind == "libvirt-cpu":
+            counters = self._cpu.measure(knob.target)
+            self._vcpus.measure(knob, counters["cores"])
+            return counters
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk.measure(knob)
         return self._cpu.measure(knob.target)
 
     def fields(self, knob: Knob, amounts: Amounts, before: Fields) -> Fields:
         """How the knob has to stand for these amounts."""
+        domains = self._domains.get(knob.kind)
+        if domains is not None:
+            return domains.fields(knob, amounts, before)
         return self._hand(knob).fields(amounts, before)
+
+    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
+        """Only the one quota for all of a domain's virtual CPUs depends on how they are used."""
+        return knob.kind == "libvirt-cpu" and self._vcpus.drifted(knob, amounts)
 
     def read(self, knob: Knob) -> Fields:
         """How it stands."""
-        return self._hand(knob).read(knob)
+        return (self._domains.get(knob.kind) or self._hand(knob)).read(knob)
 
     def write(self, knob: Knob, fields: Fields) -> None:
         """Make it stand so."""
-        self._hand(knob).write(knob, fields)
+        (self._domains.get(knob.kind) or self._hand(knob)).write(knob, fields)
 
     def clean_up(self, knob: Knob) -> None:
         """Remove our IFB and filter; nothing else of ours stands outside what `read` tells."""
@@ -120,6 +156,10 @@ class HostKernel:
             objection = self._targets.objection_to_interface(target)
         if objection is not None:
             raise Refused(objection, promise=8)
+        if self._libvirt.is_here():
+            owned = self._knobs_of_domain(resource, target)
+            if owned is not None:
+                return owned
         if resource == "net-in":
             return [Knob(kind="shaper", target=target, identity=traffic.index_of(target))]
         if resource == "net-out":
@@ -132,6 +172,17 @@ class HostKernel:
         if resource == "disk":
             return self._disk.knobs(target, disks)
         return [self._cpu.knob(target)]
+
+    def _knobs_of_domain(self, resource: Resource, target: str) -> list[Knob] | None:
+        """The knobs of a libvirt domain's scope or interface, None for what is no domain's."""
+        if resource in ("net-in", "net-out"):
+            knob = self._bandwidths.knob(resource, target)
+            return None if knob is None else [knob]
+        if domain_id(target) is None:
+            return None
+        if resource == "disk":
+            return self._domain_disks.knobs(target)
+        return [self._vcpus.knob(target)]
 
     def _hand(
         self, knob: Knob

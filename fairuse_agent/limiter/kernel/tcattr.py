@@ -1,6 +1,6 @@
 """The netlink attributes of tc that pyroute2 has no words for, as bytes. Pure.
 
-pyroute2's own encoders leave out 64-bit rates (so TBF ends near 34 Gbit/s) and a policer's mtu
+pyroute2's own encoders leave out 64-bit rates (so they end near 34 Gbit/s) and a policer's mtu
 (so merged packets count as exceeding). Layouts and numbers are those of linux/pkt_sched.h,
 linux/pkt_cls.h and linux/tc_act/tc_mirred.h, in the host's byte order.
 """
@@ -12,7 +12,10 @@ import struct
 TICK_NANOSECONDS = 64
 """PSCHED_SHIFT: the unit of times in these structures."""
 
-_TBF_PARMS, _TBF_RATE64, _TBF_BURST = 1, 4, 6
+_HTB_PARMS, _HTB_INIT, _HTB_RATE64, _HTB_CEIL64 = 1, 2, 6, 7
+_HTB_VERSION = 3
+_HTB_RATE_TO_QUANTUM = 10
+"""HTB's own default; it only counts for classes that name no quantum, and ours do."""
 _POLICE_TBF, _POLICE_RATE, _POLICE_RATE64 = 1, 2, 8
 _MIRRED_PARMS = 2
 _U32_CLASSID, _U32_SEL, _U32_ACT = 1, 5, 7
@@ -24,7 +27,9 @@ _EGRESS_REDIRECT = 1
 _RATESPEC = struct.Struct("=BBHhHI")
 _UINT32_MAX = 2**32 - 1
 _RATE_TABLE = bytes(1024)
-"""Old kernels computed times from this table; since 3.8 it must be there and is not read."""
+_CELL_LOG = 3
+"""Old kernels computed times from this table; since 3.8 a policer must bring it, with a cell size
+that is not 0 (qdisc_get_rtab, net/sched/sch_api.c), and neither is used."""
 
 
 def attribute(kind: int, body: bytes) -> bytes:
@@ -45,28 +50,47 @@ def attributes(content: bytes) -> dict[int, bytes]:
     return found
 
 
-def tbf(rate: int, burst: int, limit: int) -> bytes:
-    """Options of a TBF: bytes/s, bytes at once, bytes queued at most."""
-    parms = _rate_spec(rate) + _rate_spec(0) + struct.pack("=III", limit, _ticks(burst, rate), 0)
-    return (
-        attribute(_TBF_PARMS, parms)
-        + _rate64(_TBF_RATE64, rate)
-        + attribute(_TBF_BURST, struct.pack("=I", burst))
-    )
+def htb(default_class: int) -> bytes:
+    """Options of an HTB that sends what nothing classifies to the class with this minor number."""
+    glob = struct.pack("=IIIII", _HTB_VERSION, _HTB_RATE_TO_QUANTUM, default_class, 0, 0)
+    return attribute(_HTB_INIT, glob)
 
 
-def tbf_rate(options: bytes) -> int:
-    """The rate (bytes/s) out of a TBF's options."""
+def htb_class(rate: int, burst: int, quantum: int, ceiling: int | None = None) -> bytes:
+    """Options of an HTB class: bytes/s, bytes at once, bytes a turn. It may borrow up to
+    `ceiling` (bytes/s, by default the rate: nothing).
+
+    `burst` goes for both buckets: HTB's defaults are tiny, and a change takes on whatever is left
+    out, so that all of it is told each time.
+    """
+    ceiling = rate if ceiling is None else ceiling
+    parms = _rate_spec(rate) + _rate_spec(ceiling)
+    parms += struct.pack("=IIIII", _ticks(burst, rate), _ticks(burst, ceiling), quantum, 0, 0)
+    return attribute(_HTB_PARMS, parms) + _rate64(_HTB_RATE64, rate) + _rate64(_HTB_CEIL64, ceiling)
+
+
+def htb_class_rate(options: bytes) -> int:
+    """The rate (bytes/s) out of an HTB class's options."""
     found = attributes(options)
-    if _TBF_RATE64 in found:
-        return int(struct.unpack_from("=Q", found[_TBF_RATE64])[0])
-    return int(_RATESPEC.unpack_from(found[_TBF_PARMS])[5])
+    if _HTB_RATE64 in found:
+        return int(struct.unpack_from("=Q", found[_HTB_RATE64])[0])
+    return int(_RATESPEC.unpack_from(found[_HTB_PARMS])[5])
+
+
+def byte_queue(limit: int) -> bytes:
+    """Options of a bfifo: bytes queued at most. A fifo's options are a bare structure."""
+    return struct.pack("=I", limit)
+
+
+def byte_queue_limit(options: bytes) -> int:
+    """The limit (bytes) out of a bfifo's options."""
+    return int(struct.unpack_from("=I", options)[0])
 
 
 def police(rate: int, burst: int, mtu: int) -> bytes:
     """A list of one policer that drops what exceeds: bytes/s, bytes at once, largest packet."""
     parms = struct.pack("=IiIII", 0, _ACT_SHOT, 0, _ticks(burst, rate), mtu)
-    parms += _rate_spec(rate) + _rate_spec(0) + struct.pack("=iiI", 0, 0, 0)
+    parms += _rate_spec(rate, _CELL_LOG) + _rate_spec(0) + struct.pack("=iiI", 0, 0, 0)
     options = (
         attribute(_POLICE_TBF, parms)
         + attribute(_POLICE_RATE, _RATE_TABLE)
@@ -124,10 +148,10 @@ def _action(kind: bytes, options: bytes) -> bytes:
     return attribute(1 | _NLA_F_NESTED, body)
 
 
-def _rate_spec(rate: int) -> bytes:
+def _rate_spec(rate: int, cell_log: int = 0) -> bytes:
     """struct tc_ratespec for Ethernet; a 64-bit rate is told by its own attribute as well."""
     linklayer_ethernet = 1 if rate else 0
-    return _RATESPEC.pack(0, linklayer_ethernet, 0, 0, 0, min(rate, _UINT32_MAX))
+    return _RATESPEC.pack(cell_log, linklayer_ethernet, 0, 0, 0, min(rate, _UINT32_MAX))
 
 
 def _rate64(kind: int, rate: int) -> bytes:
