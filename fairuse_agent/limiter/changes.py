@@ -14,6 +14,7 @@ import msgspec
 
 from fairuse_agent.limiter.journal import Change, Journal, Ledger
 from fairuse_agent.limiter.kernel.knobs import (
+    SEPARATE_FIELDS,
     Amounts,
     Fields,
     Gone,
@@ -138,6 +139,9 @@ class Changes:
     def _restore(self, change: Change) -> PutBack:
         found = self._kernel.read(change.knob)
         if not change.recognises(found):
+            wanted = change.restored(found)
+            if change.knob.kind in SEPARATE_FIELDS and wanted != found:
+                self._kernel.write(change.knob, wanted)
             self._kernel.clean_up(change.knob)
             return PutBack(restored=False, detail=_not_ours(change.knob, found))
         if found != change.before:

@@ -57,6 +57,15 @@ class Change(
             any(state.get(name) == value for state in known) for name, value in found.items()
         )
 
+    def restored(self, found: Fields) -> Fields:
+        """How the knob should stand again, given how it stands: before, where it is ours still."""
+        return {
+            name: self.before[name]
+            if any(state.get(name) == value for state in self.ours) and name in self.before
+            else value
+            for name, value in found.items()
+        }
+
 
 _record_decoder = msgspec.json.Decoder(_Header | _LeaseRecord | Change)
 

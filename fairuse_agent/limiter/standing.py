@@ -122,7 +122,8 @@ class StandingLimits:
             use[knob] = {**missing, **use.get(knob, {})}
         parts, objection = self._divide(order, use)
         if not division.worth_changing(standing.parts, parts, same_allowance=same):
-            return None
+            # Written all the same, which changes nothing unless somebody else has.
+            parts = standing.parts
         return self._rewrite(standing, parts, objection)
 
     def _divide(

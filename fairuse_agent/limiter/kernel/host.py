@@ -11,6 +11,7 @@ from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelErro
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
+from fairuse_agent.limiter.kernel.unit_disk import UnitDisks
 from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
@@ -33,6 +34,7 @@ class HostKernel:
         self._cpu = CpuFiles(self.mounts)
         self._disk = DiskFiles(self.mounts)
         self._units = SystemdUnits()
+        self._unit_disks = UnitDisks(self.mounts)
         self._shaper = traffic.Shaper()
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
@@ -50,6 +52,8 @@ class HostKernel:
         """The means that a knob stands for."""
         if knob.kind == "unit-cpu":
             return "systemd CPUQuotaPerSecUSec"
+        if knob.kind == "unit-disk":
+            return "systemd IO*Max"
         resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
         return self.ways()[resource[knob.kind.partition("-")[0]]]
 
@@ -93,6 +97,8 @@ class HostKernel:
             return traffic.measure(knob)
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk.measure(knob)
+        if knob.kind == "unit-disk":
+            return self._unit_disks.measure(knob)
         return self._cpu.measure(knob.target)
 
     def fields(self, knob: Knob, amounts: Amounts, before: Fields) -> Fields:
@@ -126,7 +132,7 @@ class HostKernel:
             return [Knob(kind="ingress", target=target, identity=traffic.index_of(target))]
         unit = unit_of(target, self.mounts.v2)
         if unit is not None and resource == "disk":
-            raise Refused(f"{unit} is managed by systemd: disk limits of units are not made yet")
+            return self._unit_disks.knobs(target, disks)
         if unit is not None:
             return [self._units.knob(target, self.mounts)]
         if resource == "disk":
@@ -135,13 +141,15 @@ class HostKernel:
 
     def _hand(
         self, knob: Knob
-    ) -> CpuFiles | DiskFiles | SystemdUnits | traffic.Shaper | traffic.Ingress:
+    ) -> CpuFiles | DiskFiles | SystemdUnits | UnitDisks | traffic.Shaper | traffic.Ingress:
         if knob.kind in ("cpu-v1", "cpu-v2"):
             return self._cpu
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk
         if knob.kind == "unit-cpu":
             return self._units
+        if knob.kind == "unit-disk":
+            return self._unit_disks
         if knob.kind == "shaper":
             return self._shaper
         if knob.kind == "ingress":

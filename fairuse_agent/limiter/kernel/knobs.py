@@ -16,7 +16,13 @@ import msgspec
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
-KnobKind = Literal["cpu-v1", "cpu-v2", "disk-v1", "disk-v2", "unit-cpu", "shaper", "ingress"]
+KnobKind = Literal[
+    "cpu-v1", "cpu-v2", "disk-v1", "disk-v2", "unit-cpu", "unit-disk", "shaper", "ingress"
+]
+
+SEPARATE_FIELDS: frozenset[KnobKind] = frozenset({"disk-v1", "disk-v2", "unit-disk"})
+"""Kinds whose fields are limits that do not depend on each other: when somebody changes one, it
+is theirs, and the rest is still put back."""
 
 Fields = dict[str, str]
 """The state of a knob, in the kernel's own words."""
@@ -41,7 +47,7 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in the kernel. `target` is a cgroup path or an interface.
 
     `identity` tells it from a later one of the same name (a cgroup's inode, an interface's
-    index); `device` is "MAJ:MIN" of the whole disk.
+    index); `device` is "MAJ:MIN" of the whole disk, or its node for a unit.
     """
 
     kind: KnobKind
