@@ -23,7 +23,7 @@ from fairuse_agent.limiter.kernel.knobs import (
     Knob,
     Refused,
 )
-from fairuse_protocol.limits import LimitOrder
+from fairuse_protocol.limits import LimitOrder, SuspendOrder
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Changes:
             return refused
         return None
 
-    def turn(self, order: LimitOrder, knob: Knob, amounts: Amounts) -> None:
+    def turn(self, order: LimitOrder | SuspendOrder, knob: Knob, amounts: Amounts) -> None:
         """Hold the knob to these amounts. Raises Gone, Refused, KernelError or TakenOver."""
         standing = self.ledger.changes.get(knob)
         if standing is not None and standing.order != order.order:

@@ -20,7 +20,7 @@ import msgspec
 
 from fairuse_agent.limiter.kernel.knobs import Fields, Knob
 from fairuse_agent.limiter.leases import Lease
-from fairuse_protocol.messages import Resource
+from fairuse_protocol.limits import Held
 
 VERSION = 1
 
@@ -45,7 +45,7 @@ class Change(
 
     order: str
     tenant: str
-    resource: Resource
+    resource: Held
     knob: Knob
     before: Fields
     ours: tuple[Fields, ...]

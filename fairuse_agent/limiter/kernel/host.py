@@ -6,6 +6,7 @@ import os
 
 from fairuse_agent.limiter.kernel import traffic
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
+from fairuse_agent.limiter.kernel.freezer import Freezer
 from fairuse_agent.limiter.kernel.io import DiskFiles
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
@@ -13,10 +14,14 @@ from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, pro
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
 from fairuse_agent.limiter.kernel.unit_disk import UnitDisks
 from fairuse_agent.limiter.targets import Targets
-from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.limits import Held, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 _NO_WAY = "none: no cgroup hierarchy here has the controller"
+
+
+Hand = CpuFiles | DiskFiles | SystemdUnits | UnitDisks | Freezer | traffic.Shaper | traffic.Ingress
+"""What knows one kind of knob."""
 
 
 class HostKernel:
@@ -35,6 +40,7 @@ class HostKernel:
         self._disk = DiskFiles(self.mounts)
         self._units = SystemdUnits()
         self._unit_disks = UnitDisks(self.mounts)
+        self._freezer = Freezer(self.mounts)
         self._shaper = traffic.Shaper()
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
@@ -74,7 +80,7 @@ class HostKernel:
             return Allowance(cores=float(os.sysconf("SC_NPROCESSORS_ONLN")))
         return None
 
-    def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
+    def knobs(self, resource: Held, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """All knobs of the tenant's present targets."""
         if resource in ("net-in", "net-out"):
             missing = (
@@ -82,7 +88,7 @@ class HostKernel:
             )
             if missing:
                 raise Refused(self.ways()[resource])
-        targets = place.cgroups if resource in ("cpu", "disk") else place.interfaces
+        targets = place.interfaces if resource in ("net-in", "net-out") else place.cgroups
         found = []
         for target in targets:
             try:
@@ -118,8 +124,8 @@ class HostKernel:
         if knob.kind == "ingress":
             self._ingress.clean_up(knob)
 
-    def _knobs_of(self, resource: Resource, target: str, disks: tuple[str, ...]) -> list[Knob]:
-        if resource in ("cpu", "disk"):
+    def _knobs_of(self, resource: Held, target: str, disks: tuple[str, ...]) -> list[Knob]:
+        if resource not in ("net-in", "net-out"):
             checked(target)
             objection = self._targets.objection_to_cgroup(target)
         else:
@@ -131,6 +137,8 @@ class HostKernel:
         if resource == "net-out":
             return [Knob(kind="ingress", target=target, identity=traffic.index_of(target))]
         unit = unit_of(target, self.mounts.v2)
+        if resource == "suspension":
+            return [self._freezer.knob(target, unit=unit is not None)]
         if unit is not None and resource == "disk":
             return self._unit_disks.knobs(target, disks)
         if unit is not None:
@@ -141,7 +149,9 @@ class HostKernel:
 
     def _hand(
         self, knob: Knob
-    ) -> CpuFiles | DiskFiles | SystemdUnits | UnitDisks | traffic.Shaper | traffic.Ingress:
+    ) -> (
+        CpuFiles | DiskFiles | SystemdUnits | UnitDisks | Freezer | traffic.Shaper | traffic.Ingress
+    ):
         if knob.kind in ("cpu-v1", "cpu-v2"):
             return self._cpu
         if knob.kind in ("disk-v1", "disk-v2"):
@@ -150,6 +160,8 @@ class HostKernel:
             return self._units
         if knob.kind == "unit-disk":
             return self._unit_disks
+        if knob.kind in ("freeze-v1", "freeze-v2", "unit-freeze"):
+            return self._freezer
         if knob.kind == "shaper":
             return self._shaper
         if knob.kind == "ingress":

@@ -13,11 +13,21 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.limits import Held, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 KnobKind = Literal[
-    "cpu-v1", "cpu-v2", "disk-v1", "disk-v2", "unit-cpu", "unit-disk", "shaper", "ingress"
+    "cpu-v1",
+    "cpu-v2",
+    "disk-v1",
+    "disk-v2",
+    "unit-cpu",
+    "unit-disk",
+    "shaper",
+    "ingress",
+    "freeze-v1",
+    "freeze-v2",
+    "unit-freeze",
 ]
 
 SEPARATE_FIELDS: frozenset[KnobKind] = frozenset({"disk-v1", "disk-v2", "unit-disk"})
@@ -90,7 +100,7 @@ class Kernel(Protocol):
     def capacity(self, resource: Resource) -> Allowance | None:
         """What the host has of a resource, where the kernel knows."""
 
-    def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
+    def knobs(self, resource: Held, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """What would have to be turned to limit this tenant. Missing targets are left out.
 
         Raises Refused for a place that must not be touched or a way that this host lacks.

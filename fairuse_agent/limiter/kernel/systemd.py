@@ -93,6 +93,16 @@ def read_properties(unit: str, names: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def read_unit(unit: str, name: str) -> str:
+    """A property that every kind of unit has, in words. Raises Gone or KernelError."""
+
+    def read(systemd: Any) -> str:
+        with systemd.Unit(unit.encode()) as loaded:
+            return os.fsdecode(getattr(loaded.Unit, name))
+
+    return str(_call(unit, read))
+
+
 def set_properties(unit: str, properties: Mapping[bytes, Any], *, runtime: bool = True) -> None:
     """Set properties of one unit, until the next boot unless `runtime` is False. One that pystemd
     does not know goes as `{b"_custom": (name, signature, value)}`, one a call."""
