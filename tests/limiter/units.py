@@ -14,6 +14,7 @@ from fairuse_agent.limiter.kernel.systemd import RUNNING
 from tests.limiter.place import run, tag
 
 SLICE = Path("/sys/fs/cgroup/system.slice")
+DROP_INS = ("/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system.control")
 BURN = "while True: pass"
 READ = """
 import mmap, os, sys
@@ -101,9 +102,10 @@ def number_of(node: str) -> str:
 def shown(unit: str) -> list[str]:
     """What systemd says of a unit's limits, and what the kernel holds."""
     names = "CPUQuotaPerSecUSec,CPUQuotaPeriodUSec,CPUWeight,FreezerState,IOAccounting,IOWeight"
-    names += ",IOReadBandwidthMax,IOWriteBandwidthMax,IOReadIOPSMax,IOWriteIOPSMax,DropInPaths"
+    names += ",IOReadBandwidthMax,IOWriteBandwidthMax,IOReadIOPSMax,IOWriteIOPSMax"
     told = run("systemctl", "show", unit, "-p", names).splitlines()
-    return sorted(told) + files(unit)
+    left = [str(path) for root in DROP_INS for path in Path(root).glob(f"{unit}.d/*")]
+    return sorted(told) + sorted(left) + files(unit)
 
 
 def files(unit: str) -> list[str]:
