@@ -37,12 +37,13 @@ from controller.web.intake import WORTH_A_COMMIT
 
 TENANTS = 50
 CONTENDED_SHARE = 0.05
-HOSTS_PER_SECOND_OF_RUN = 50
-"""So many that nobody's reports reach into the future before the run is over, up to 7,000/s."""
-WARM_UP_REPORTS = 70
-"""Of each contended host before the clock starts: half a window, so that its case is open."""
-PAST_SECONDS = 1200.0
-REPORTS_PER_HOST = int((PAST_SECONDS + 240) / INTERVAL_SECONDS)
+HOSTS_PER_SECOND_OF_RUN = 200
+"""So many that the contended hosts' reports are not too far ahead of the clock, up to 5,500/s."""
+WARM_UP_REPORTS = 118
+"""Of each contended host before the clock starts. Its reports then reach into the present, and only
+there does a case open."""
+PAST_SECONDS = 1190.0
+REPORTS_PER_HOST = int((PAST_SECONDS + 280) / INTERVAL_SECONDS)
 AIM_PER_SECOND = 4000
 
 _BARE_SERVER = """

@@ -16,9 +16,9 @@ from controller.storage.reports import ReportRow
 from controller.web.intake import Intake
 from fairuse_protocol.reports import Report, decode_report
 
-_HOSTS = 20
-"""One of them contended."""
-_REPORTS_PER_HOST = 100
+_HOSTS = 100
+_CONTENDED = 5
+_REPORTS_PER_HOST = 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ async def time_steps(directory: Path, *, batch: int) -> StepTimes:
     series = [
         Renumbered(
             sample_report(
-                f"step-{number}", tenants=50, contended=number == 0, started_at=started_at
+                f"step-{number}", tenants=50, contended=number < _CONTENDED, started_at=started_at
             )
         )
         for number in range(_HOSTS)
@@ -48,7 +48,7 @@ async def time_steps(directory: Path, *, batch: int) -> StepTimes:
     database = await Database.open(f"sqlite+aiosqlite:///{directory}/steps.db")
     try:
         commit = await _time_commit(database, reports, bodies, batch)
-        rule = await _time_rule(directory, reports)
+        rule = await _time_rule(directory, reports, batch)
     finally:
         await database.close()
     scale = 1e6 / len(bodies)
@@ -73,16 +73,17 @@ async def _time_commit(
     return spent
 
 
-async def _time_rule(directory: Path, reports: list[Report]) -> float:
+async def _time_rule(directory: Path, reports: list[Report], batch: int) -> float:
     # Its own empty store, or the windows would be rebuilt from what was just committed.
     database = await Database.open(f"sqlite+aiosqlite:///{directory}/rule.db")
     try:
         desk = Desk(database, OnePolicy(Policy()), "observe", time.time)
         await desk.start()
         started = time.process_time()
-        for report in reports:
-            await desk.observe(desk.see(report))
-            desk.limits_for(report.host, time.time())
+        for first in range(0, len(reports), batch):
+            for seen in [desk.see(report) for report in reports[first : first + batch]]:
+                await desk.observe(seen)
+                desk.limits_for(seen.report.host, time.time())
         return time.process_time() - started
     finally:
         await database.close()

@@ -19,6 +19,8 @@ from fairuse_protocol.reports import (
 INTERVAL_SECONDS = 10.0
 _FIRST_SEQUENCE = 1_000_000
 _CORES = 32.0
+_HOGS_SHARES = 36
+"""With what the others use, the host is full."""
 
 
 def sample_report(host: str, *, tenants: int, contended: bool, started_at: float) -> Report:
@@ -48,9 +50,10 @@ def sample_report(host: str, *, tenants: int, contended: bool, started_at: float
 def _tenant(source: random.Random, index: int, tenants: int, *, contended: bool) -> TenantUsage:
     hog = contended and index == 0
     fair_seconds = _CORES * INTERVAL_SECONDS / tenants
+    shares = _HOGS_SHARES if hog else source.uniform(0.05, 0.45)
     return TenantUsage(
         tenant=f"customer-{source.randrange(10**6):06d}-{index}",
-        cpu_seconds=fair_seconds * 25 if hog else fair_seconds * source.uniform(0.05, 0.45),
+        cpu_seconds=fair_seconds * shares,
         cpu_throttled_seconds=source.uniform(0, 0.1),
         cpu_waiting_seconds=4.0 if contended and not hog else source.uniform(0, 0.3),
         io_waiting_seconds=source.uniform(0, 0.3),

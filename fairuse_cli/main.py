@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from fairuse_cli import agreements, steps, views
+from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
@@ -52,6 +53,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(policy_app)
+app.add_typer(audit_app)
 app.add_typer(trace, name="trace")
 
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from controller.backtest.layout import SAMPLE_COLUMNS, HostCapacity, TraceError
 from controller.backtest.registry import write_hosts, write_tenants
 from controller.backtest.writer import Form, SampleWriter
-from controller.fairshare.measured import ROW, delivered_rates, measure
+from controller.fairshare.figures import gather
+from controller.fairshare.measured import ROW, measure
 from controller.storage import schema
 from controller.storage.database import Database
 from fairuse_protocol.reports import Report, TenantUsage, decode_report
@@ -130,9 +131,10 @@ def report_rows(report: Report, time: int) -> Iterator[tuple[Any, ...]]:
     Waiting is what the rule sees of it: a tenant's own CPU quota is taken off, and the uplink's
     worse direction stands for everybody's network.
     """
-    measured, seconds = measure(report), report.seconds
+    figures, seconds = gather(report), report.seconds
+    measured = measure([figures])
     uses = [_use(tenant, seconds) for tenant in report.tenants]
-    own = np.maximum(0.0, delivered_rates(report)[:, 0] - np.sum(uses, axis=0))
+    own = np.maximum(0.0, figures.delivered_rates - np.sum(uses, axis=0))
     waits = measured.host_waiting[:, 0]
     network = np.fmax(waits[ROW["net-in"]], waits[ROW["net-out"]])
     yield (time, report.host, "", seconds, *own, waits[ROW["cpu"]], waits[ROW["disk"]], network)

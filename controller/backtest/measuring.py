@@ -9,7 +9,8 @@ from controller.backtest.checks import Codes
 from controller.backtest.intervals import Figures, IntervalBatch
 from controller.backtest.layout import USE_COLUMNS
 from controller.backtest.trace import Trace
-from controller.fairshare.measured import Floats, Integers, Measured, Spans, assemble
+from controller.fairshare.figures import Floats
+from controller.fairshare.measured import Integers, Measured, Spans, assemble
 from controller.fairshare.peaks import Peaks, follow, no_peaks
 
 Booleans = NDArray[np.bool_]

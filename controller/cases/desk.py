@@ -15,7 +15,8 @@ from collections.abc import Callable
 from controller.cases import answers, lifecycle, limiting
 from controller.cases.agreements import AgreementBook
 from controller.cases.habits import HabitBook
-from controller.cases.hosts import Host, Hosts, Look, Seen
+from controller.cases.hosts import Host, Hosts, Look
+from controller.cases.judging import Judging, Seen
 from controller.cases.ledger import Ledger, UnknownCase
 from controller.cases.limiting import DAY_SECONDS, Circumstances
 from controller.cases.model import (
@@ -32,7 +33,7 @@ from controller.cases.views import HostView
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.settings import Mode
-from controller.storage import cases, notices, orders, switches
+from controller.storage import cases, notices, orders, switches, timeline
 from controller.storage.database import Database
 from fairuse_protocol.limits import LimitOrder
 from fairuse_protocol.messages import Resource
@@ -75,7 +76,8 @@ class Desk:
         self._ledger = Ledger(database, mode, clock)
         self.agreements = AgreementBook(database, clock)
         self._habits = HabitBook(database)
-        self._hosts = Hosts(database, policies, self.agreements)
+        self._judging = Judging(policies, self.agreements)
+        self._hosts = Hosts(database, self._judging)
         self._paused = False
 
     def when_notice_queued(self, call: Callable[[], None]) -> None:
@@ -103,7 +105,7 @@ class Desk:
 
     def see(self, report: Report) -> Seen:
         """What `observe` needs of a report; changes nothing."""
-        return self._hosts.see(report)
+        return self._judging.see(report)
 
     async def observe(self, seen: Seen) -> None:
         """Act on a report that is stored: open, move and close cases."""
@@ -189,7 +191,7 @@ class Desk:
                 verdict,
                 look.newest,
                 policy,
-                await self._circumstances(case, now),
+                await self._circumstances(case, now, ordered_by_name=True),
                 by=by,
                 reason=reason,
             )
@@ -261,7 +263,7 @@ class Desk:
     async def timeline(self, case_id: str) -> list[TimelineEntry]:
         """A case's history, oldest first."""
         async with self._database.read() as connection:
-            rows = await cases.events(connection, case_id)
+            rows = await timeline.of_case(connection, case_id)
         return [
             TimelineEntry(at=row.at, event=row.event, actor=row.actor, text=row.text)
             for row in rows
@@ -360,9 +362,13 @@ class Desk:
             await switches.set(connection, _PAUSED, value, at=self._clock(), by=by)
         self._paused = value == "yes"
 
-    async def _circumstances(self, case: Case, now: float) -> Circumstances:
+    async def _circumstances(
+        self, case: Case, now: float, *, ordered_by_name: bool = False
+    ) -> Circumstances:
+        """What else decides about a limit; the store is only asked where one may start now."""
+        overdue = case.deadline is not None and case.deadline <= now
         limited_seconds = 0.0
-        if case.limit is None and (case.deadline is None or case.deadline <= now):
+        if case.limit is None and (ordered_by_name or (overdue and self.mode == "enforce")):
             async with self._database.read() as connection:
                 limited_seconds = await orders.limited_seconds(
                     connection, case.host, case.tenant, since=now - DAY_SECONDS, now=now

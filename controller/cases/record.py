@@ -15,7 +15,7 @@ from controller.cases.model import (
     Step,
 )
 from controller.settings import Mode
-from controller.storage import cases, notices, orders
+from controller.storage import cases, notices, orders, timeline
 
 _case_decoder = msgspec.json.Decoder(Case)
 
@@ -60,7 +60,7 @@ async def write_step(
         document=_text(case),
     ):
         raise StaleCase(f"case {case.id}: version {previous.version} is not the newest")
-    await cases.add_events(
+    await timeline.add(
         connection,
         case.id,
         [(entry.at, entry.event, entry.actor, entry.text) for entry in done.entries],

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from controller.fairshare.agreement import Agreement, AgreementKind
 from controller.fairshare.evidence import EXEMPTIONS, Exemption
-from controller.fairshare.measured import ROW, Floats
+from controller.fairshare.figures import Floats
+from controller.fairshare.measured import ROW
 from fairuse_protocol.messages import RESOURCES, Resource
 
 _EXEMPTION_OF: dict[AgreementKind, Exemption] = {

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from controller.fairshare.figures import Floats
 from controller.fairshare.interval import Interval
-from controller.fairshare.measured import ROW, Floats, Integers
+from controller.fairshare.measured import ROW, Integers
 from fairuse_protocol.messages import RESOURCES, Resource
 
 HOUR_SECONDS = 3600.0

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from controller.fairshare.entitlement import Entitlements
 from controller.fairshare.evidence import Sample
-from controller.fairshare.measured import ROW, Floats, Integers, Measured
+from controller.fairshare.figures import Floats
+from controller.fairshare.measured import ROW, Integers, Measured
 from controller.fairshare.policy import Rule
 from controller.fairshare.rule import (
     DISPROPORTIONATE,
@@ -252,14 +253,15 @@ def _intervals(
             ended_at=ended_at,
             seconds=seconds,
             tenants=tenants,
-            weights=measured.weights[begin:end],
+            # Copies: a part of a table would keep all of it.
+            weights=measured.weights[begin:end].copy(),
             weight_sum=weight_sum,
-            used=measured.used[:, begin:end],
-            capacities=measured.capacity[:, index],
-            capacity_known=measured.capacity_known[:, index],
-            host_waiting=measured.host_waiting[:, index],
-            utilisation=measured.utilisation[:, index],
-            near_peak=measured.near_peak[:, index],
+            used=measured.used[:, begin:end].copy(),
+            capacities=measured.capacity[:, index].copy(),
+            capacity_known=measured.capacity_known[:, index].copy(),
+            host_waiting=measured.host_waiting[:, index].copy(),
+            utilisation=measured.utilisation[:, index].copy(),
+            near_peak=measured.near_peak[:, index].copy(),
             disk_bytes_per_second=float(measured.disk_bytes_per_second[index]),
             disk_operations_per_second=float(measured.disk_operations_per_second[index]),
             entitlements=None if entitlements is None else entitlements.of_rows(begin, end),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from controller.fairshare.measured import AMOUNTS, Floats
+from controller.fairshare.figures import AMOUNTS, Floats
 
 HALF_LIFE_SECONDS = 30 * 86400.0
 """A peak fades: what a disk can do depends on what is asked of it, and hosts are changed."""
@@ -23,6 +23,12 @@ class Peaks(NamedTuple):
 def no_peaks(at: float) -> Peaks:
     """Of a host that was never seen."""
     return Peaks(at, np.zeros(len(AMOUNTS)))
+
+
+def faded(before: Peaks, at: float) -> Floats:
+    """What is left of a peak at a later time; a report that comes late fades nothing."""
+    left: Floats = before.amounts * 0.5 ** (max(0.0, at - before.at) / HALF_LIFE_SECONDS)
+    return left
 
 
 def follow(before: Peaks, delivered: Floats, ended_at: Floats) -> tuple[Floats, Peaks]:

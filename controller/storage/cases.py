@@ -1,26 +1,13 @@
-"""Cases and their histories. A case is kept as the document that its owner, the desk, writes."""
+"""Cases. A case is kept as the document that its owner, the desk, writes."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
 
-_cases, _events = schema.cases, schema.case_events
-
-
-@dataclass(frozen=True)
-class EventRow:
-    """One line of a case's history."""
-
-    at: float
-    event: str
-    actor: str
-    text: str
+_cases = schema.cases
 
 
 async def insert(
@@ -72,30 +59,6 @@ async def update(
         .values(state=state, closed_at=closed_at, due_at=due_at, version=version, document=document)
     )
     return done.rowcount == 1
-
-
-async def add_events(
-    connection: AsyncConnection, case_id: str, events: Sequence[tuple[float, str, str, str]]
-) -> None:
-    """Append lines of (at, event, actor, text) to a case's history."""
-    if events:
-        await connection.execute(
-            _events.insert(),
-            [
-                {"case_id": case_id, "at": at, "event": event, "actor": actor, "text": text}
-                for at, event, actor, text in events
-            ],
-        )
-
-
-async def events(connection: AsyncConnection, case_id: str) -> list[EventRow]:
-    """A case's history, in the order in which it was written."""
-    found = await connection.execute(
-        sa.select(_events.c.at, _events.c.event, _events.c.actor, _events.c.text)
-        .where(_events.c.case_id == case_id)
-        .order_by(_events.c.id)
-    )
-    return [EventRow(*row) for row in found]
 
 
 async def document(connection: AsyncConnection, case_id: str) -> str | None:

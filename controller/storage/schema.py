@@ -86,6 +86,10 @@ case_events = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    # What holds the line in its place; see chain.py.
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("link", sa.LargeBinary, nullable=False),
     sa.Index("events_by_case", "case_id", "id"),
 )
 
@@ -196,3 +200,28 @@ habits = sa.Table(
     # An hour of a host lies together, and nothing is kept twice.
     sqlite_with_rowid=False,
 )
+
+TRIGGERS = (
+    """
+    CREATE TRIGGER timeline_only_grows BEFORE UPDATE ON case_events
+    BEGIN SELECT RAISE(ABORT, 'timeline_only_grows: a line of a history is never changed'); END
+    """,
+    """
+    CREATE TRIGGER timeline_keeps_lines BEFORE DELETE ON case_events
+    BEGIN SELECT RAISE(ABORT, 'timeline_keeps_lines: a line of a history is never deleted'); END
+    """,
+    # Promise 1: an order by the rule needs a notice that the customer's channel has accepted.
+    """
+    CREATE TRIGGER contact_came_first BEFORE INSERT ON orders
+    WHEN NEW.ordered_by IS NULL AND NOT EXISTS (
+        SELECT 1 FROM notices
+        WHERE id = NEW.notice_id AND case_id = NEW.case_id AND accepted_at IS NOT NULL
+    )
+    BEGIN SELECT RAISE(ABORT, 'contact_came_first: no channel has accepted the notice'); END
+    """,
+)
+"""What no constraint can say, in SQLite's words."""
+
+for _trigger in TRIGGERS:
+    _ddl = sa.DDL(_trigger)  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
+    sa.event.listen(metadata, "after_create", _ddl.execute_if(dialect="sqlite"))

@@ -9,7 +9,16 @@ from pathlib import Path
 import msgspec
 from aiohttp import hdrs, web
 
-from controller.web import agents, agreements, customer, health, openapi, operators, status
+from controller.web import (
+    agents,
+    agreements,
+    auditing,
+    customer,
+    health,
+    openapi,
+    operators,
+    status,
+)
 from controller.web.auth import authorise
 from controller.web.errors import PAGE_HEADERS, Refused, explain_errors
 from controller.web.routes import Route
@@ -26,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *operators.ROUTES,
     *agreements.ROUTES,
+    *auditing.ROUTES,
     *customer.ROUTES,
     *status.ROUTES,
     *openapi.ROUTES,

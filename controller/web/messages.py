@@ -16,6 +16,7 @@ from controller.cases.model import Case, Closing, StandingLimit, State, Timeline
 from controller.cases.views import HostView, ResourceView, TenantView
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Severity
+from controller.storage.chain import Finding
 from fairuse_protocol.messages import Message, Resource
 from fairuse_protocol.reports import PressureSource
 
@@ -55,6 +56,33 @@ class CaseQuery(Message):
     host: Annotated[str, Meta(description="Only cases on this host.")] | None = None
     tenant: Annotated[str, Meta(description="Only cases of this tenant.")] | None = None
     limit: Limit = 100
+
+
+class AuditQuery(Message):
+    """A link that was noted before, and has to be in the chain still."""
+
+    link: (
+        Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits.")] | None
+    ) = None
+
+
+class AuditFault(Message):
+    """A place where the chain of histories does not hold; "link-not-found" has no place."""
+
+    finding: Finding
+    line: int | None
+    case: str
+    written_at: float | None
+
+
+class AuditAnswer(Message):
+    """What an audit of all cases' histories found. `link` is the newest."""
+
+    at: float
+    lines: int
+    link: str
+    faults: tuple[AuditFault, ...]
+    """The first hundred."""
 
 
 class ReasonRequest(Message):

@@ -23,7 +23,10 @@ def read_query(request: web.Request, query_type: type[QueryType]) -> QueryType:
         if name in values:
             raise MessageError(f"{name}: expected it once, found it twice")
         values[name] = _read(name, found, schemas[name])
-    return msgspec.convert(values, query_type)
+    try:
+        return msgspec.convert(values, query_type)
+    except msgspec.ValidationError as error:
+        raise MessageError(f"query: {error}") from error
 
 
 def parameter_schemas(query_type: type[Message]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,8 @@ import pytest
 from controller.backtest.events import Event, EventStore
 from controller.backtest.replay import Replay
 from controller.cases.model import Case
-from controller.fairshare.measured import delivered_rates, measure
+from controller.fairshare.figures import gather
+from controller.fairshare.measured import measure
 from controller.fairshare.peaks import follow, no_peaks
 from fairuse_protocol.reports import Report
 from tests.cases.world import POLICY, World
@@ -30,9 +31,10 @@ def played(reports: list[Report], policy=UNLIMITED) -> list[Event]:
     replay = Replay(policy, events)
     peaks = no_peaks(reports[0].started_at)
     for report in reports:
-        ended_at = np.array([report.started_at + report.seconds])
-        until_now, peaks = follow(peaks, delivered_rates(report), ended_at)
-        replay.take(measure(report, peaks=until_now), [report.host])
+        figures = gather(report)
+        ended_at = np.array([figures.ended_at])
+        until_now, peaks = follow(peaks, figures.delivered_rates[:, None], ended_at)
+        replay.take(measure([figures], peaks=until_now), [report.host])
     replay.end()
     found = list(events.in_order())
     events.close()

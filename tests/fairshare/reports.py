@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.fairshare.figures import gather
 from controller.fairshare.interval import Interval, judge
 from controller.fairshare.measured import measure
 from controller.fairshare.policy import Rule
@@ -24,7 +25,7 @@ DISK_BYTES_PER_SECOND = 200e6
 
 def judged(report: Report, rule: Rule | None = None) -> Interval:
     """The only interval of a report, judged."""
-    (interval,) = judge(measure(report), rule or Rule())
+    (interval,) = judge(measure([gather(report)]), rule or Rule())
     return interval
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from controller.fairshare.agreement import Agreement, AgreementTerms, recorded
 from controller.fairshare.entitlement import entitlements
+from controller.fairshare.figures import gather
 from controller.fairshare.interval import judge
 from controller.fairshare.measured import measure
 from controller.fairshare.policy import Rule
@@ -71,7 +72,7 @@ def test_a_fair_share_is_never_less_by_an_agreement_and_only_its_tenant_gets_one
     made: list[Agreement], at: float
 ) -> None:
     found = entitlements(made, "h1", TENANTS, at)
-    measured = measure(cpu_report(at + 10, BUSY))
+    measured = measure([gather(cpu_report(at + 10, BUSY))])
     (plain,), (agreed,) = judge(measured, RULE), judge(measured, RULE, found)
     for index, name in enumerate(TENANTS):
         assert agreed.fair_share("cpu", index) >= plain.fair_share("cpu", index)
@@ -105,7 +106,7 @@ def _outcome(agreed_intervals: int, kind: str, *, calm: int = 0) -> str:
         used = dict.fromkeys(TENANTS, 0.5) if number < calm else BUSY
         report = cpu_report(ended_at, used, host_waiting=0.0 if number < calm else 0.4)
         found = entitlements([made], "h1", TENANTS, ended_at)
-        (interval,) = judge(measure(report), RULE, found)
+        (interval,) = judge(measure([gather(report)]), RULE, found)
         window.add(interval)
     verdict = window.verdict("cpu", "hog", now=1000)
     assert decide(verdict.samples, "cpu", RULE, now=1000) == verdict

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.fairshare.evidence import Verdict
+from controller.fairshare.figures import gather
 from controller.fairshare.interval import judge
-from controller.fairshare.measured import delivered_rates, measure
+from controller.fairshare.measured import measure
 from controller.fairshare.peaks import follow, no_peaks
 from controller.fairshare.policy import Rule
 from controller.fairshare.window import Window
@@ -32,8 +33,9 @@ def test_pressure_counts_only_where_the_host_delivers_about_as_much_as_it_ever_d
         window = Window(rule)
         for i in range(10):
             report = disk_report(10.0 * (i + 1), read, waiting=0.5, capacity_known=False)
-            peaks = delivered_rates(report) * most
-            window.add(judge(measure(report, peaks=peaks), rule)[0])
+            figures = gather(report)
+            peaks = figures.delivered_rates[:, None] * most
+            window.add(judge(measure([figures], peaks), rule)[0])
         return window.verdict("disk", "hog", now=100.0)
 
     assert verdict(1.0).outcome == "disproportionate"

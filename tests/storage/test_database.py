@@ -54,7 +54,7 @@ async def test_every_constraint_of_the_schema_is_in_the_migrated_database_too(
 
 def _definitions(connection: sa.Connection) -> dict[str, list[str]]:
     rows = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    return {name: sorted(re.findall(r"[^\s,()]+", sql)) for name, sql in rows}
+    return {name: sorted(re.findall(r'[^\s,()"]+', sql)) for name, sql in rows}
 
 
 async def test_a_database_is_opened_again_with_what_it_held(

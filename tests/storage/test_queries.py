@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from controller.storage import cases, notices, orders, reports, schema
+from controller.storage import cases, notices, orders, reports, schema, timeline
 from controller.storage.database import Database
 from controller.storage.reports import ReportRow
 from tests.storage.rows import add_case, add_notice, issue_order
@@ -32,12 +32,10 @@ async def test_a_step_from_an_older_version_is_not_stored(database: Database) ->
 async def test_a_history_keeps_the_order_in_which_it_was_written(database: Database) -> None:
     async with database.write() as connection:
         await add_case(connection)
-        await cases.add_events(
-            connection, "c1", [(9.0, "opened", "rule", "x"), (5.0, "a", "b", "")]
-        )
-        await cases.add_events(connection, "c1", [])
-        await cases.add_events(connection, "c1", [(7.0, "closed", "clock", "y")])
-        found = await cases.events(connection, "c1")
+        await timeline.add(connection, "c1", [(9.0, "opened", "rule", "x"), (5.0, "a", "b", "")])
+        await timeline.add(connection, "c1", [])
+        await timeline.add(connection, "c1", [(7.0, "closed", "clock", "y")])
+        found = await timeline.of_case(connection, "c1")
 
     assert [(row.at, row.event) for row in found] == [(9.0, "opened"), (5.0, "a"), (7.0, "closed")]
 
