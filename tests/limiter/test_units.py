@@ -9,10 +9,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fairuse_agent.limiter.kernel.disks import whole_disks
-from fairuse_protocol.limits import LimitOrder, SetLimits, TenantPlace
+from fairuse_protocol.limits import LimitOrder, SetLimits, SuspendOrder, TenantPlace
 from fairuse_protocol.messages import Allowance
 from tests.limiter import units
 from tests.limiter.place import Limiter, limiter, run
@@ -225,3 +226,19 @@ def test_disks_below_lvm_on_raid_are_the_ones_limited() -> None:
         finally:
             subprocess.run(["vgremove", "-qq", "-f", name], check=False)
             subprocess.run(["mdadm", "--stop", array], capture_output=True, check=False)
+
+
+def test_a_suspended_unit_is_frozen_by_systemd_and_goes_on_afterwards() -> None:
+    with units.service(BURN) as unit, limiter(**SETTINGS) as running:
+        before = shown(unit)
+        order = SuspendOrder(
+            order="s1", tenant="alder", remaining_seconds=60, ordered_by="ada", reason="a test"
+        )
+        request = msgspec.structs.replace(wish(unit), suspensions=(order,))
+        assert running.ask(request).suspended[0].targets == (f"/system.slice/{unit}",)
+        assert "FreezerState=frozen" in shown(unit)
+        stood = cores(unit)
+        time.sleep(2)
+        assert cores(unit) - stood < 0.05
+        running.ask(wish(unit))
+        assert shown(unit) == before
