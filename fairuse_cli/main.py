@@ -41,6 +41,8 @@ for command in (
     steps.dismiss,
     steps.hold,
     steps.lift,
+    steps.suspend,
+    steps.thaw,
     steps.pause,
     steps.resume,
     agreements.agreements,

@@ -19,6 +19,7 @@ from fairuse_cli.options import (
     console_for_output,
     print_json,
 )
+from fairuse_protocol.units import Duration
 
 
 def approve(
@@ -65,6 +66,34 @@ def lift(
     _step(client_for(url, token_file), "lift", case_id, reason, as_json=as_json)
 
 
+def suspend(
+    case_id: CaseId,
+    reason: Why,
+    lasting: Annotated[str, typer.Option("--for", help="How long at most: 90s, 5m; up to 10m.")],
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Freeze everything of a case's tenant for a short while, in your name."""
+    try:
+        seconds = float(Duration.parse(lasting))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
+    client = client_for(url, token_file)
+    _step(client, "suspend", case_id, reason, as_json=as_json, seconds=seconds)
+
+
+def thaw(
+    case_id: CaseId,
+    reason: Why,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """End a suspension now."""
+    _step(client_for(url, token_file), "thaw", case_id, reason, as_json=as_json)
+
+
 def pause(
     reason: Annotated[str, typer.Option(help="Why; the controller's log keeps it.")],
     as_json: AsJson = False,
@@ -87,10 +116,11 @@ def resume(
     _switch(client_for(url, token_file), "resume", reason, as_json=as_json)
 
 
-def _step(client: Client, name: str, case_id: str, reason: str, *, as_json: bool) -> None:
-    answer = with_case(
-        client, case_id, lambda found: client.post("cases", found, name, body={"reason": reason})
-    )
+def _step(
+    client: Client, name: str, case_id: str, reason: str, *, as_json: bool, **more: float
+) -> None:
+    body = {"reason": reason, **more}
+    answer = with_case(client, case_id, lambda found: client.post("cases", found, name, body=body))
     if as_json:
         print_json(answer)
         return

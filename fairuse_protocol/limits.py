@@ -20,6 +20,9 @@ from fairuse_protocol.messages import (
     decode_with,
 )
 
+Held = Resource | Literal["suspension"]
+"""What an order holds: a tenant's use of one resource, or all of the tenant."""
+
 
 class LimitOrder(Message, omit_defaults=True):
     """Hold this tenant's use of this resource to `allowance` for at most `remaining_seconds`.
@@ -36,12 +39,31 @@ class LimitOrder(Message, omit_defaults=True):
     remaining_seconds: float
 
 
+class SuspendOrder(Message, omit_defaults=True):
+    """Let nothing of this tenant run for at most `remaining_seconds`.
+
+    Harsher than any limit, so a person orders it: `ordered_by` is their name, `reason` theirs.
+    """
+
+    order: str
+    tenant: str
+    remaining_seconds: float
+    ordered_by: str
+    reason: str
+
+    @property
+    def resource(self) -> Literal["suspension"]:
+        """What stands here for a limit's resource."""
+        return "suspension"
+
+
 class ReportAnswer(Message, omit_defaults=True):
     """The controller's answer to a report that is now durable."""
 
     spool: str
     acknowledged_sequence: int
     limits: tuple[LimitOrder, ...] = ()
+    suspensions: tuple[SuspendOrder, ...] = ()
     protocol: int = PROTOCOL_VERSION
 
 
@@ -80,13 +102,15 @@ class SetLimits(
 
     `places` are all tenants present, so that the limiter can work out fair shares by itself.
     `controller_heard_seconds_ago` is how old the orders are: a controller that has been silent
-    for too long has its limits lifted. `disks` are the whole disks that disk limits apply to;
+    for too long has its limits lifted. The same goes for `suspensions`. `disks` are the whole
+    disks that disk limits apply to;
     `capacity_*` are the uplink's and the disks' as configured (None: not known).
     """
 
     orders: tuple[LimitOrder, ...]
     places: tuple[TenantPlace, ...]
     controller_heard_seconds_ago: float
+    suspensions: tuple[SuspendOrder, ...] = ()
     disks: tuple[str, ...] = ()
     capacity_disk: Allowance | None = None
     capacity_net_in: Allowance | None = None
@@ -135,12 +159,23 @@ class HeldLimit(Message, omit_defaults=True):
     targets: tuple[str, ...] = ()
 
 
+class HeldSuspension(Message, omit_defaults=True):
+    """A tenant that is frozen now, by whose order and why."""
+
+    order: str
+    tenant: str
+    remaining_seconds: float
+    ordered_by: str
+    reason: str
+    targets: tuple[str, ...] = ()
+
+
 class RefusedLimit(Message):
     """An order that the limiter will not carry out, and why, in words for the operator."""
 
     order: str
     tenant: str
-    resource: Resource
+    resource: Held
     promise: int | None
     reason: str
 
@@ -151,7 +186,7 @@ class LiftedLimit(Message, omit_defaults=True):
 
     order: str
     tenant: str
-    resource: Resource
+    resource: Held
     reason: LiftReason
     lifted_at: float
     restored: bool = True
@@ -169,6 +204,7 @@ class LimiterState(
     held: tuple[HeldLimit, ...] = ()
     refused: tuple[RefusedLimit, ...] = ()
     lifted: tuple[LiftedLimit, ...] = ()
+    suspended: tuple[HeldSuspension, ...] = ()
     ways: dict[str, str] = msgspec.field(default_factory=dict)
 
 

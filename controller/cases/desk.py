@@ -12,17 +12,19 @@ import secrets
 import time
 from collections.abc import Callable
 
-from controller.cases import answers, lifecycle, limiting
+from controller.cases import answers, lifecycle, limiting, suspending
 from controller.cases.agreements import AgreementBook
 from controller.cases.habits import HabitBook
 from controller.cases.hosts import Host, Hosts, Look
 from controller.cases.judging import Judging, Seen
+from controller.cases.jumps import Jumps
 from controller.cases.ledger import Ledger, UnknownCase
 from controller.cases.limiting import DAY_SECONDS, Circumstances
 from controller.cases.model import (
     AnswerKind,
     Case,
     State,
+    Step,
     TimelineEntry,
 )
 from controller.cases.policies import PolicyChoice
@@ -35,7 +37,7 @@ from controller.fairshare.policy import Policy
 from controller.settings import Mode
 from controller.storage import cases, notices, orders, switches, timeline
 from controller.storage.database import Database
-from fairuse_protocol.limits import LimitOrder
+from fairuse_protocol.limits import LimitOrder, SuspendOrder
 from fairuse_protocol.messages import Resource
 from fairuse_protocol.reports import Report
 
@@ -43,8 +45,6 @@ __all__ = ["Desk", "UnknownCase"]
 
 _log = logging.getLogger(__name__)
 _PAUSED = "paused"
-_JUMP_SECONDS = 5.0
-"""More than a busy controller's tick is ever late by, less than any deadline."""
 
 
 def new_case_id() -> str:
@@ -70,8 +70,7 @@ class Desk:
         self.mode = mode
         self._clock = clock
         self._new_id = new_id
-        self._steady = steady
-        self._ticked_at = clock(), steady()
+        self._jumps = Jumps(clock(), steady)
         self._turn = asyncio.Lock()
         self._ledger = Ledger(database, mode, clock)
         self.agreements = AgreementBook(database, clock)
@@ -127,16 +126,24 @@ class Desk:
         """What this host should hold now."""
         return () if self._paused else self._ledger.book.orders_of(host, now)
 
+    def suspensions_for(self, host: str, now: float) -> tuple[SuspendOrder, ...]:
+        """Whom this host should keep frozen now, by operators' orders."""
+        return () if self._paused else suspending.orders_of(self._ledger.book.of_host(host), now)
+
     async def tick(self) -> None:
         """What the clock alone brings about: leases that have run out, hours that have ended."""
         now = self._clock()
         await self._habits.flush()
         async with self._turn:
             await self._notice_jump(now)
-            for case in [case for case in self._ledger.book.cases.values() if case.limit]:
-                done = limiting.lease_over(case, now=now)
-                if done is not None:
-                    await self._ledger.commit(done, case)
+            for case in list(self._ledger.book.cases.values()):
+                for done in (
+                    limiting.lease_over(case, now=now),
+                    suspending.suspension_over(case, now=now),
+                ):
+                    if done is not None:
+                        await self._ledger.commit(done, case)
+                        break  # the other's turn is the next tick
 
     async def notice_accepted(
         self, notice_id: str, case_id: str, at: float, channel: str, answer: str
@@ -199,24 +206,36 @@ class Desk:
 
     async def dismiss(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator closes the case for good."""
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            done = lifecycle.dismiss(case, now=self._clock(), by=by, reason=reason)
-            return await self._ledger.commit(done, case)
+        return await self._by_name(
+            case_id, lambda case, now: lifecycle.dismiss(case, now=now, by=by, reason=reason)
+        )
 
     async def hold(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator takes the case out of the clock's hands."""
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            done = lifecycle.hold(case, now=self._clock(), by=by, reason=reason)
-            return await self._ledger.commit(done, case)
+        return await self._by_name(
+            case_id, lambda case, now: lifecycle.hold(case, now=now, by=by, reason=reason)
+        )
 
     async def lift(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator ends the limit now."""
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            done = limiting.lift(case, now=self._clock(), by=by, reason=reason)
-            return await self._ledger.commit(done, case)
+        return await self._by_name(
+            case_id, lambda case, now: limiting.lift(case, now=now, by=by, reason=reason)
+        )
+
+    async def suspend(self, case_id: str, *, by: str, reason: str, seconds: float) -> Case:
+        """An operator has the tenant frozen for so long."""
+        if self.mode == "observe" or self._paused:
+            raise CaseRefused('nobody is suspended while enforcement is paused or mode "observe"')
+        order = suspending.Order(by=by, reason=reason, seconds=seconds)
+        return await self._by_name(
+            case_id, lambda case, now: suspending.suspend(case, order, now=now)
+        )
+
+    async def thaw(self, case_id: str, *, by: str, reason: str) -> Case:
+        """An operator ends the suspension now."""
+        return await self._by_name(
+            case_id, lambda case, now: suspending.thaw(case, now=now, by=by, reason=reason)
+        )
 
     async def pause(self, *, by: str, reason: str) -> None:
         """Stop all enforcement and lift everything (promise 8)."""
@@ -341,21 +360,26 @@ class Desk:
 
     async def _notice_jump(self, now: float) -> None:
         """A clock set forward must not bring any deadline nearer (promise 1)."""
-        steady = self._steady()
-        before, steady_before = self._ticked_at
-        self._ticked_at = now, steady
-        jump = (now - before) - (steady - steady_before)
-        if jump < _JUMP_SECONDS:
+        jump = self._jumps.since_last(now)
+        if jump == 0:
             return
-        _log.warning("the clock was set forward by %.0f s; deadlines move with it", jump)
         because = "The controller's clock was set forward"
         for case in list(self._ledger.book.cases.values()):
             await self._ledger.take(lifecycle.skip_time(case, jump, now=now, because=because), case)
 
     async def _suspend(self, case: Case, by: str, reason: str) -> None:
-        await self._ledger.take(
-            limiting.suspend_limit(case, now=self._clock(), by=by, reason=reason), case
-        )
+        now = self._clock()
+        done = limiting.suspend_limit(case, now=now, by=by, reason=reason)
+        await self._ledger.take(done, case)
+        case = case if done is None else done.case
+        done = suspending.ended_with_enforcement(case, now=now, by=by, reason=reason)
+        await self._ledger.take(done, case)
+
+    async def _by_name(self, case_id: str, transition: Callable[[Case, float], Step]) -> Case:
+        """What a person does to a case; CaseRefused or UnknownCase says why not."""
+        async with self._turn:
+            case = await self._ledger.newest(case_id)
+            return await self._ledger.commit(transition(case, self._clock()), case)
 
     async def _switch(self, value: str, by: str) -> None:
         async with self._database.write() as connection:

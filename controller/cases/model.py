@@ -40,6 +40,16 @@ class StandingLimit(Message):
     """When its host first said that it stands."""
 
 
+class Suspension(Message):
+    """An operator's order to freeze the tenant, at most until `lease_until`."""
+
+    order: str
+    ordered_by: str
+    reason: str
+    ordered_at: float
+    lease_until: float
+
+
 class Case(Message):
     """One tenant on one host with one resource. A new value is made for every step."""
 
@@ -66,6 +76,7 @@ class Case(Message):
     answers: tuple[AnswerKind, ...] = ()
     held_because: str = ""
     limit: StandingLimit | None = None
+    suspension: Suspension | None = None
     effect: Effect | None = None
     repeat_of: str = ""
     closed_at: float | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from controller.cases import lifecycle, limiting
+from controller.cases import lifecycle, limiting, suspending
 from controller.cases.limiting import Circumstances
 from controller.cases.model import Case, Step
 from controller.fairshare.evidence import Verdict
@@ -47,6 +47,10 @@ def review(
         case = done.case
         if case.state == "closed":
             return
+    unwilling = suspending.see_limiter(case, scene.limiter, now=now)
+    if unwilling is not None:
+        yield unwilling
+        case = unwilling.case
     if case.limit is None:
         yield from _without_limit(case, verdict, scene, policy, circumstances)
         return

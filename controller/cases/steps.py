@@ -29,7 +29,9 @@ def step(case: Case, *entries: TimelineEntry, **changes: object) -> Step:
 def close(case: Case, closing: Closing, now: float, *, actor: str, text: str) -> Step:
     """Close the case, lifting its limit, and tell the customer if they were written to."""
     entry = TimelineEntry(at=now, event=f"closed-{closing}", actor=actor, text=text)
-    ended = without_limit(case, entry, state="closed", closing=closing, closed_at=now)
+    ended = without_limit(
+        case, entry, state="closed", closing=closing, closed_at=now, suspension=None
+    )
     if case.notice_accepted_at is None:
         return ended
     limited = case.limit is not None and case.limit.confirmed_at is not None

@@ -42,10 +42,12 @@ async def report(request: web.Request) -> web.Response:
     del received  # It is large, and would wait with hundreds of others for the disk.
     if await _store(services, row):
         await services.desk.observe(seen)
+    now = services.clock()
     answer = ReportAnswer(
         spool=row.spool,
         acknowledged_sequence=row.sequence,
-        limits=services.desk.limits_for(host, services.clock()),
+        limits=services.desk.limits_for(host, now),
+        suspensions=services.desk.suspensions_for(host, now),
     )
     return web.Response(body=_answer_encoder.encode(answer), content_type=JSON_CONTENT_TYPE)
 

@@ -149,6 +149,8 @@ def _about(case: Case, language: Language, now: float) -> dict[str, Any]:
         "chart": chart,
         "svg": markupsafe.Markup(draw_svg(chart)),  # noqa: S704 - it escapes
         "limit": limit_words(case, case.limit, language),
+        "suspended_until": case.suspension
+        and wording.moment(case.suspension.lease_until, language),
         "effect": effect_bars(case.effect, language),
         "deadline": case.deadline and wording.moment(case.deadline, language),
         "deadline_in": case.deadline and wording.from_now(case.deadline, now, language),

@@ -60,6 +60,8 @@ _EVENTS = {
     "notice-failed": message("Our message could not be delivered."),
     "limit-started": message("A limit started."),
     "limit-ended": message("The limit ended."),
+    "suspended": message("One of our staff stopped everything on your server for a short while."),
+    "suspension-ended": message("Your server went on where it was stopped."),
     "held": message("One of our staff took over the case."),
     "closed-subsided": message("The load went down, and the case was closed."),
     "closed-resolved": message("You had solved it, and the case was closed."),

@@ -91,6 +91,13 @@ class ReasonRequest(Message):
     reason: Reason
 
 
+class SuspendRequest(Message):
+    """An operator says why, and for how long at most."""
+
+    reason: Reason
+    seconds: Annotated[float, Meta(gt=0, le=600)]
+
+
 class HostLine(Message):
     """One host in a list: as its last report showed it, without its tenants."""
 

@@ -31,6 +31,7 @@ from controller.web.messages import (
     PauseAnswer,
     ReasonRequest,
     StandingOrder,
+    SuspendRequest,
     TenantAnswer,
     TenantList,
     TenantQuery,
@@ -54,6 +55,7 @@ class OperatorStep(Protocol):
 
 _CASES_OF_TENANT = 100
 _reason_decoder = msgspec.json.Decoder(ReasonRequest)
+_suspend_decoder = msgspec.json.Decoder(SuspendRequest)
 _enrolment_decoder = msgspec.json.Decoder(EnrolmentTokenRequest)
 
 
@@ -140,6 +142,23 @@ async def hold_case(request: web.Request) -> web.Response:
 async def lift_case(request: web.Request) -> web.Response:
     """End a case's limit now."""
     return await _step(request, request.app[SERVICES].desk.lift)
+
+
+async def suspend_case(request: web.Request) -> web.Response:
+    """Have a case's tenant frozen, briefly."""
+    services, wanted = request.app[SERVICES], await _body(request, _suspend_decoder)
+    case = await services.desk.suspend(
+        request.match_info["case"],
+        by=request[CALLER].name,
+        reason=wanted.reason,
+        seconds=wanted.seconds,
+    )
+    return await _case_answer(services, case)
+
+
+async def thaw_case(request: web.Request) -> web.Response:
+    """End a case's suspension now."""
+    return await _step(request, request.app[SERVICES].desk.thaw)
 
 
 async def show_pause(request: web.Request) -> web.Response:
@@ -320,7 +339,17 @@ ROUTES = (
             ("dismiss", dismiss_case, "Close the case, and open no other for a while"),
             ("hold", hold_case, "Let nothing happen until an operator decides"),
             ("lift", lift_case, "End the case's limit now"),
+            ("thaw", thaw_case, "End the suspension of the case's tenant now"),
         )
+    ),
+    Route(
+        "POST",
+        f"{_API}/cases/{{case}}/suspend",
+        suspend_case,
+        "operator",
+        "Have everything of the case's tenant frozen, briefly",
+        request=SuspendRequest,
+        response=CaseAnswer,
     ),
     Route(
         "GET",

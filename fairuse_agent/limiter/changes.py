@@ -14,6 +14,7 @@ import msgspec
 
 from fairuse_agent.limiter.journal import Change, Journal, Ledger
 from fairuse_agent.limiter.kernel.knobs import (
+    SEPARATE_FIELDS,
     Amounts,
     Fields,
     Gone,
@@ -22,7 +23,7 @@ from fairuse_agent.limiter.kernel.knobs import (
     Knob,
     Refused,
 )
-from fairuse_protocol.limits import LimitOrder
+from fairuse_protocol.limits import LimitOrder, SuspendOrder
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Changes:
             return refused
         return None
 
-    def turn(self, order: LimitOrder, knob: Knob, amounts: Amounts) -> None:
+    def turn(self, order: LimitOrder | SuspendOrder, knob: Knob, amounts: Amounts) -> None:
         """Hold the knob to these amounts. Raises Gone, Refused, KernelError or TakenOver."""
         standing = self.ledger.changes.get(knob)
         if standing is not None and standing.order != order.order:
@@ -138,6 +139,9 @@ class Changes:
     def _restore(self, change: Change) -> PutBack:
         found = self._kernel.read(change.knob)
         if not change.recognises(found):
+            wanted = change.restored(found)
+            if change.knob.kind in SEPARATE_FIELDS and wanted != found:
+                self._kernel.write(change.knob, wanted)
             self._kernel.clean_up(change.knob)
             return PutBack(restored=False, detail=_not_ours(change.knob, found))
         if found != change.before:

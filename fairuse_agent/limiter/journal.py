@@ -20,7 +20,7 @@ import msgspec
 
 from fairuse_agent.limiter.kernel.knobs import Fields, Knob
 from fairuse_agent.limiter.leases import Lease
-from fairuse_protocol.messages import Resource
+from fairuse_protocol.limits import Held
 
 VERSION = 1
 
@@ -45,7 +45,7 @@ class Change(
 
     order: str
     tenant: str
-    resource: Resource
+    resource: Held
     knob: Knob
     before: Fields
     ours: tuple[Fields, ...]
@@ -56,6 +56,15 @@ class Change(
         return all(
             any(state.get(name) == value for state in known) for name, value in found.items()
         )
+
+    def restored(self, found: Fields) -> Fields:
+        """How the knob should stand again, given how it stands: before, where it is ours still."""
+        return {
+            name: self.before[name]
+            if any(state.get(name) == value for state in self.ours) and name in self.before
+            else value
+            for name, value in found.items()
+        }
 
 
 _record_decoder = msgspec.json.Decoder(_Header | _LeaseRecord | Change)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fairuse_agent.limiter import division, guard, leases
+from fairuse_agent.limiter import division, guard, leases, refusals, suspending
 from fairuse_agent.limiter.changes import Changes
 from fairuse_agent.limiter.guard import Refusal
 from fairuse_agent.limiter.journal import Journal
-from fairuse_agent.limiter.kernel.knobs import Gone, Kernel, KernelError, Knob, Refused
+from fairuse_agent.limiter.kernel.knobs import Kernel, Knob
 from fairuse_agent.limiter.leases import Clock
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.limiter.standing import StandingLimits
@@ -26,6 +26,7 @@ from fairuse_protocol.limits import (
     LimitOrder,
     RefusedLimit,
     SetLimits,
+    SuspendOrder,
     TenantPlace,
 )
 from fairuse_protocol.messages import Allowance, Resource
@@ -91,11 +92,12 @@ class Keeper:
         heard_at = now - max(0.0, request.controller_heard_seconds_ago)
         self._heard_at = max(self._heard_at, heard_at)
         self._forget(now)
-        self._withdraw_all_but({order.order for order in request.orders if self._is_same(order)})
+        asked: list[LimitOrder | SuspendOrder] = [*request.orders, *request.suspensions]
+        self._withdraw_all_but({order.order for order in asked if self._is_same(order)})
         self.tick()
         # What the last measurement said stands until the one that begins now says otherwise.
         self._refused = dict(self._unproven)
-        present = guard.owned_once(request.places) if request.orders else []
+        present = guard.owned_once(request.places) if asked else []
         present = [place for place in present if self._exists(place)]
         known = {*self._limits.held, *self._proofs}
         taken: set[str | tuple[str, Resource]] = set()
@@ -113,6 +115,8 @@ class Keeper:
             taken |= names
             self._take(order, request, present)
         self._refuse_unseen(orders[most:], most)
+        for suspension in request.suspensions[:most]:
+            self._take_suspension(suspension, present)
         self._changes.save()
         return self.state()
 
@@ -173,12 +177,19 @@ class Keeper:
                 targets=tuple(dict.fromkeys(knob.target for knob in standing.parts)),
             )
             for order, standing in self._limits.held.items()
-            if standing.parts
+            if standing.parts and isinstance(standing.order, LimitOrder)
         ]
         return LimiterState(
             held=tuple(held),
             refused=tuple(self._refused.values()),
             lifted=tuple(self._limits.lifted),
+            suspended=suspending.told(
+                self._limits,
+                {
+                    name: leases.remaining(self._lease_of(name), now=now)
+                    for name in self._limits.held
+                },
+            ),
             ways=self._kernel.ways(),
         )
 
@@ -193,22 +204,54 @@ class Keeper:
     def _take(self, order: LimitOrder, request: SetLimits, present: list[TenantPlace]) -> None:
         """One order of a request: refuse it, bring it up to date, or begin to prove it."""
         unnamed = guard.judge_names(order)
+        lease = self._admit(order, self._settings.max_lease) if unnamed is None else None
         if unnamed is not None:
             self._refuse(order, unnamed)
+        if lease is None:
             return
+        try:
+            self._consider(order, lease, request, present)
+        except KernelError as error:
+            if order.order not in self._limits.held:
+                self._refuse(order, refusals.trouble(order, error))
+            else:  # it stands as before, and its owner may be back at the next request
+                log.warning("order %s stands as it did: %s", order.order, error)
+        except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
+            self._refuse(order, refusals.trouble(order, error))
+
+    def _take_suspension(self, order: SuspendOrder, present: list[TenantPlace]) -> None:
+        """An operator's order to freeze a tenant: refuse it, or make it so."""
+        refusal = suspending.judge(order)
+        lease = self._admit(order, self._settings.max_suspension) if refusal is None else None
+        if lease is not None:
+            known = self._changes.ledger.leases
+            known[order.order] = lease
+            try:
+                refusal = suspending.suspend(
+                    order,
+                    self._kernel,
+                    self._limits,
+                    present,
+                    standing=self._standing(),
+                    max_limits=self._settings.max_limits,
+                )
+            except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
+                refusal = refusals.trouble(order, error)
+            if order.order not in self._limits.held and known[order.order].ended is None:
+                del known[order.order]  # it never stood
+        if refusal is not None:
+            self._refuse(order, refusal)
+
+    def _admit(self, order: LimitOrder | SuspendOrder, max_lease: float) -> leases.Lease | None:
+        """The lease of an order that may hold now (promise 2); of others the refusal is told."""
         now = self._clock.boottime()
         known = self._changes.ledger.leases.get(order.order)
-        lease = leases.seen(
-            known,
-            order,
-            max_lease=self._settings.max_lease,
-            now=now,
-            epoch=self._clock.epoch(),
-        )
+        epoch = self._clock.epoch()
+        lease = leases.seen(known, order, max_lease=max_lease, now=now, epoch=epoch)
         if not leases.fits(lease, order):
             what = f"it was for {lease.resource} of tenant {lease.tenant}: a new one is needed"
             self._refuse(order, Refusal(4, what))
-            return
+            return None
         if known is not None:
             self._changes.ledger.leases[order.order] = lease
         barred = leases.barred(lease, now=now)
@@ -218,16 +261,8 @@ class Keeper:
             barred = "it is being lifted, and the kernel has not taken that yet"
         if barred is not None:
             self._refuse(order, Refusal(2, barred))
-            return
-        try:
-            self._consider(order, lease, request, present)
-        except KernelError as error:
-            if order.order not in self._limits.held:
-                self._refuse(order, _trouble(order, error))
-            else:  # it stands as before, and its owner may be back at the next request
-                log.warning("order %s stands as it did: %s", order.order, error)
-        except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
-            self._refuse(order, _trouble(order, error))
+            return None
+        return lease
 
     def _consider(
         self,
@@ -278,7 +313,7 @@ class Keeper:
         changed = {change.order for change in self._changes.ledger.changes.values()}
         return len({*changed, *self._limits.held, *self._limits.stuck, *self._proofs})
 
-    def _is_same(self, order: LimitOrder) -> bool:
+    def _is_same(self, order: LimitOrder | SuspendOrder) -> bool:
         lease = self._changes.ledger.leases.get(order.order)
         return lease is None or leases.fits(lease, order)
 
@@ -299,7 +334,7 @@ class Keeper:
     def _refuse_unseen(self, orders: list[LimitOrder], most: int) -> None:
         reason = f"a request may have {most} orders (4 x max_limits): this one was not looked at"
         for order in orders:
-            self._refused[order.order] = _told(order, Refusal(8, reason))
+            self._refused[order.order] = refusals.told(order, Refusal(8, reason))
         if orders:
             log.warning("%d orders were refused unseen: at most %d a request", len(orders), most)
 
@@ -313,7 +348,7 @@ class Keeper:
             if refusal is None:
                 refusal = self._limits.put_up(order, counters, use)
         except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
-            refusal = _trouble(order, error)
+            refusal = refusals.trouble(order, error)
         self._unproven.pop(order.order, None)
         self._note(order, refusal)
         if refusal is not None:
@@ -325,8 +360,8 @@ class Keeper:
         else:
             self._refuse(order, refusal)
 
-    def _refuse(self, order: LimitOrder, refusal: Refusal) -> None:
-        told = _told(order, refusal)
+    def _refuse(self, order: LimitOrder | SuspendOrder, refusal: Refusal) -> None:
+        told = refusals.told(order, refusal)
         self._refused[order.order] = told
         promise = f" (promise {told.promise})" if told.promise else ""
         log.info("refused%s: order %s: %s", promise, told.order, told.reason)
@@ -354,26 +389,6 @@ class Keeper:
             known[order] = leases.after_boot(
                 lease, max_lease=self._settings.max_lease, now=now, epoch=epoch
             )
-
-
-def _told(order: LimitOrder, refusal: Refusal) -> RefusedLimit:
-    return RefusedLimit(
-        order=order.order,
-        tenant=order.tenant,
-        resource=order.resource,
-        promise=refusal.promise,
-        reason=refusal.reason,
-    )
-
-
-def _trouble(order: LimitOrder, error: Exception) -> Refusal:
-    """Why an order cannot be carried out; what nobody foresaw is logged with its traceback."""
-    if isinstance(error, Refused):
-        return Refusal(error.promise, str(error))
-    if isinstance(error, Gone | KernelError):
-        return Refusal(None, str(error))
-    log.error("order %s: %s", order.order, error, exc_info=error)
-    return Refusal(None, f"{type(error).__name__}: {error}")
 
 
 def _told_capacity(request: SetLimits, resource: Resource) -> Allowance | None:

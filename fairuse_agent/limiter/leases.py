@@ -14,8 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from fairuse_protocol.limits import LiftReason, LimitOrder
-from fairuse_protocol.messages import Resource
+from fairuse_protocol.limits import Held, LiftReason, LimitOrder, SuspendOrder
 
 REVIVABLE: frozenset[LiftReason] = frozenset({"limiter-started", "limiter-stopped"})
 """Ends that were the limiter's own doing: the same order may be named again after them."""
@@ -31,7 +30,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     order: str
     tenant: str
-    resource: Resource
+    resource: Held
     ends_at: float
     ends_at_epoch: float
     ended: LiftReason | None = None
@@ -56,7 +55,7 @@ def boot_id() -> str:
 
 def seen(
     lease: Lease | None,
-    order: LimitOrder,
+    order: LimitOrder | SuspendOrder,
     *,
     max_lease: float,
     now: float,
@@ -88,7 +87,7 @@ def remaining(lease: Lease, *, now: float) -> float:
     return max(0.0, lease.ends_at - now)
 
 
-def fits(lease: Lease, order: LimitOrder) -> bool:
+def fits(lease: Lease, order: LimitOrder | SuspendOrder) -> bool:
     """True when the order is for the tenant and the resource that it was first for."""
     return (lease.tenant, lease.resource) == (order.tenant, order.resource)
 

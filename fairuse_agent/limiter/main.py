@@ -74,8 +74,9 @@ def lift_all(settings: LimiterSettings) -> int:
             return _lift_from_journal(settings, journal)
     except JournalBusy:
         state = ask(settings.socket, LiftAll(reason="fairuse-limiter lift-all"))
-    if state.held:
-        names = ", ".join(held.order for held in state.held)
+    left = [*(held.order for held in state.held), *(one.order for one in state.suspended)]
+    if left:
+        names = ", ".join(left)
         sys.stderr.write(f"the running limiter could not lift yet, and tries again: {names}\n")
         return EXIT_NOT_DONE
     sys.stdout.write("nothing is limited: the running limiter lifted everything\n")
@@ -114,10 +115,15 @@ def status(settings: LimiterSettings, *, as_json: bool) -> int:
             f"held     {held.order} {held.tenant} {held.resource} on {', '.join(held.targets)},"
             f" {held.remaining_seconds:.0f} s left\n"
         )
+    for frozen in state.suspended:
+        sys.stdout.write(
+            f"frozen   {frozen.order} {frozen.tenant} on {', '.join(frozen.targets)} by"
+            f" {frozen.ordered_by} ({frozen.reason}), {frozen.remaining_seconds:.0f} s left\n"
+        )
     for refused in state.refused:
         promise = f" (promise {refused.promise})" if refused.promise else ""
         sys.stdout.write(f"refused  {refused.order} {refused.tenant}{promise}: {refused.reason}\n")
-    if not state.held:
+    if not state.held and not state.suspended:
         sys.stdout.write("nothing is limited\n")
     return 0
 

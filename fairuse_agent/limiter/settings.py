@@ -31,6 +31,8 @@ class LimiterSettings(Settings):
     """Local users whose processes may speak to the socket; root always may."""
     max_lease: Duration = Duration(3600)
     """The longest that one order can hold anything, from when its proof begins."""
+    max_suspension: Duration = Duration(600)
+    """The longest that one order can keep a tenant frozen; 0s: no tenant ever is."""
     max_silence: Duration = Duration(300)
     """Everything is lifted when the controller was not heard of for this long (promise 2)."""
     max_limits: int = 20
@@ -50,6 +52,12 @@ class LimiterSettings(Settings):
             "max_lease",
             expected="1s to 1d",
             found=str(self.max_lease),
+        )
+        require(
+            0 <= self.max_suspension <= 3600,
+            "max_suspension",
+            expected="0s to 1h",
+            found=str(self.max_suspension),
         )
         require(
             1 <= self.max_silence <= 3600,

@@ -14,7 +14,7 @@ from fairuse_agent.limiter.changes import Changes, TakenOver
 from fairuse_agent.limiter.guard import Refusal, figures
 from fairuse_agent.limiter.kernel.knobs import Amounts, Gone, Kernel, KernelError, Knob, Refused
 from fairuse_agent.limiter.leases import Clock
-from fairuse_protocol.limits import LiftedLimit, LiftReason, LimitOrder
+from fairuse_protocol.limits import LiftedLimit, LiftReason, LimitOrder, SuspendOrder
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SHORTEST_MEASURE_SECONDS = 0.5
 class Standing:
     """One limit in the kernel: its parts, and the counters when they were last divided."""
 
-    order: LimitOrder
+    order: LimitOrder | SuspendOrder
     parts: dict[Knob, dict[str, float]]
     counters: dict[Knob, dict[str, float]]
     read_at: float
@@ -101,10 +101,52 @@ class StandingLimits:
         )
         return None
 
+    def suspend(self, order: SuspendOrder, knobs: list[Knob]) -> Refusal | None:
+        """Freeze all of these, or none."""
+        turned: dict[Knob, dict[str, float]] = {}
+        for knob in knobs:
+            try:
+                self._changes.turn(order, knob, {})
+            except Gone as error:
+                log.info("order %s: %s", order.order, error)
+            except Exception as error:  # noqa: BLE001  # never half a suspension, whatever it is
+                _log_failure(f"order {order.order} cannot be applied", error)
+                self._undo(order.order)
+                promise = error.promise if isinstance(error, Refused) else None
+                return Refusal(promise, f"{knob.target}: {error}")
+            else:
+                turned[knob] = {}
+        if not turned:
+            return Refusal(None, "the tenant's cgroups are gone")
+        self.held[order.order] = Standing(order, turned, {}, self._clock.boottime())
+        log.warning(
+            "suspended: order %s, tenant %s, by %s: %s (%s)",
+            order.order,
+            order.tenant,
+            order.ordered_by,
+            order.reason,
+            ", ".join(knob.target for knob in turned),
+        )
+        return None
+
+    def keep_suspended(self, order: SuspendOrder, knobs: list[Knob]) -> Refusal | None:
+        """Let go of groups that went, and end it all where somebody else thawed one by hand."""
+        standing = self.held[order.order]
+        details = self._drop_vanished(standing, knobs)
+        for knob in standing.parts:
+            if self._kernel.read(knob) != self._changes.ledger.changes[knob].ours[-1]:
+                detail = f"{knob.target}: somebody else thawed it meanwhile, which was left"
+                self.lift(order.order, "withdrawn", detail)
+                return Refusal(3, detail)
+        if not standing.parts:
+            self.lift(order.order, "target-gone", "; ".join(details))
+        return None
+
     def alter(self, order: LimitOrder, knobs: list[Knob]) -> Refusal | None:
         """Bring a standing limit to what the order says now, on the targets that are there now."""
         standing = self.held[order.order]
-        same = order.allowance == standing.order.allowance
+        before = standing.order
+        same = isinstance(before, LimitOrder) and order.allowance == before.allowance
         standing.order = order
         details = self._drop_vanished(standing, knobs)
         if not knobs:
@@ -123,9 +165,9 @@ class StandingLimits:
             missing = dict.fromkeys(known, 0.0)
             use[knob] = {**missing, **use.get(knob, {})}
         parts, objection = self._divide(order, use)
-        drifted = any(self._kernel.drifted(knob, amounts) for knob, amounts in parts.items())
-        if not drifted and not division.worth_changing(standing.parts, parts, same_allowance=same):
-            return None
+        if not division.worth_changing(standing.parts, parts, same_allowance=same):
+            # Written all the same, which changes nothing unless somebody else has.
+            parts = standing.parts
         return self._rewrite(standing, parts, objection)
 
     def _divide(

@@ -37,7 +37,7 @@ async def deliver(
         match outcome:
             case Accepted(answer):
                 spool.acknowledge(report)
-                orders.hear(answer.limits, asked_at)
+                orders.hear(answer.limits, asked_at, answer.suspensions)
             case Refused(reason):
                 _log.error(
                     "the controller will never accept report %d, which is set aside: %s",

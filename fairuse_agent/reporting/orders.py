@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
-from fairuse_protocol.limits import LimitOrder, SetLimits, TenantPlace
+from fairuse_protocol.limits import LimitOrder, SetLimits, SuspendOrder, TenantPlace
 from fairuse_protocol.messages import Allowance
 from fairuse_protocol.reports import Capacity
+
+Order = TypeVar("Order", LimitOrder, SuspendOrder)
 
 
 class Orders:
@@ -22,11 +25,17 @@ class Orders:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._limits: tuple[LimitOrder, ...] = ()
+        self._suspensions: tuple[SuspendOrder, ...] = ()
         self._heard_at: float | None = None
 
-    def hear(self, limits: tuple[LimitOrder, ...], heard_at: float) -> None:
-        """Take the whole set of limits from an answer."""
-        self._limits, self._heard_at = limits, heard_at
+    def hear(
+        self,
+        limits: tuple[LimitOrder, ...],
+        heard_at: float,
+        suspensions: tuple[SuspendOrder, ...] = (),
+    ) -> None:
+        """Take the whole set of limits and suspensions from an answer."""
+        self._limits, self._suspensions, self._heard_at = limits, suspensions, heard_at
         self.changed.set()
 
     def request(
@@ -43,11 +52,8 @@ class Orders:
             return None
         age = max(0.0, now - self._heard_at)
         return SetLimits(
-            orders=tuple(
-                msgspec.structs.replace(order, remaining_seconds=order.remaining_seconds - age)
-                for order in self._limits
-                if order.remaining_seconds > age
-            ),
+            orders=_aged(self._limits, age),
+            suspensions=_aged(self._suspensions, age),
             places=tuple(places),
             controller_heard_seconds_ago=age,
             disks=tuple(disks),
@@ -55,6 +61,14 @@ class Orders:
             capacity_net_in=_net_capacity(capacity.net_in_bytes_per_second),
             capacity_net_out=_net_capacity(capacity.net_out_bytes_per_second),
         )
+
+
+def _aged(orders: tuple[Order, ...], age_seconds: float) -> tuple[Order, ...]:
+    return tuple(
+        msgspec.structs.replace(order, remaining_seconds=order.remaining_seconds - age_seconds)
+        for order in orders
+        if order.remaining_seconds > age_seconds
+    )
 
 
 def _disk_capacity(capacity: Capacity) -> Allowance | None:

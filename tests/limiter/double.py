@@ -8,19 +8,26 @@ from pathlib import Path
 from fairuse_agent.limiter.journal import Journal, Ledger
 from fairuse_agent.limiter.kernel import shaping, traffic
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
+from fairuse_agent.limiter.kernel.freezer import Freezer
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob
 from fairuse_agent.limiter.kernel.mounts import Mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay
 from fairuse_agent.limiter.leases import Clock
-from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.limits import Held, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 UNTOUCHED: dict[str, Fields] = {
     "cpu-v1": {"quota": "max", "period": "100000", "burst": "0"},
     "shaper": {"root": shaping.DEFAULT, "rate": "none", "queue": "none", "tx_queue_len": "1000"},
     "ingress": dict.fromkeys(("qdisc", "filter", "ifb", "ifb_rate", "ifb_queue"), "none"),
+    "freeze-v2": {"state": "running"},
 }
-_KIND: dict[Resource, str] = {"cpu": "cpu-v1", "net-in": "shaper", "net-out": "ingress"}
+_KIND: dict[Held, str] = {
+    "cpu": "cpu-v1",
+    "net-in": "shaper",
+    "net-out": "ingress",
+    "suspension": "freeze-v2",
+}
 
 
 class PowerCut(BaseException):
@@ -89,8 +96,8 @@ class KernelDouble:
     def capacity(self, resource: Resource) -> Allowance | None:
         return Allowance(cores=self.cores) if resource == "cpu" else None
 
-    def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
-        targets = place.cgroups if resource == "cpu" else place.interfaces
+    def knobs(self, resource: Held, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
+        targets = place.cgroups if resource in ("cpu", "suspension") else place.interfaces
         return [self.knob(_KIND[resource], name) for name in targets if name in self.identities]
 
     def knob(self, kind: str, target: str) -> Knob:
@@ -103,6 +110,8 @@ class KernelDouble:
     def fields(self, knob: Knob, amounts: Amounts, before: Fields) -> Fields:
         if knob.kind == "cpu-v1":
             return CpuFiles(Mounts()).fields(amounts, before)
+        if knob.kind == "freeze-v2":
+            return Freezer(Mounts()).fields(amounts, before)
         if knob.kind == "shaper":
             return traffic.Shaper().fields(amounts, before)
         return traffic.Ingress(IngressWay(police=False, classifier="u32")).fields(amounts, before)

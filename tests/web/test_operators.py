@@ -290,3 +290,41 @@ async def test_an_enrolment_token_for_what_is_no_host_name_is_refused(api: Api) 
     status, reason = await api.refused("POST", "/enrolment-tokens", json={"host": "no host!"})
     assert status == 400
     assert reason.startswith("host: ")
+
+
+async def test_a_suspension_is_ordered_by_name_told_to_the_host_and_over_by_itself(
+    api: Api,
+) -> None:
+    case_id = await api.served.notified()
+    _, answer = await api.call(
+        "POST",
+        f"/cases/{case_id}/suspend",
+        described="/cases/{case}/suspend",
+        json={**REASON, "seconds": 300},
+    )
+    desk, now = api.world.desk, api.world.now
+    (told,) = desk.suspensions_for("h1", now)
+    assert (told.remaining_seconds, told.reason) == (300, REASON["reason"])
+    assert answer["case"]["suspension"]["ordered_by"] == told.ordered_by
+    assert answer["timeline"][-1]["event"] == "suspended"
+    api.world.now += 300
+    assert desk.suspensions_for("h1", api.world.now) == ()
+    await desk.tick()
+    assert (await desk.timeline(case_id))[-1].event == "suspension-ended"
+
+
+async def test_thawing_and_pausing_end_a_suspension(api: Api) -> None:
+    case_id = await api.served.notified()
+    wanted = {**REASON, "seconds": 300}
+    described = "/cases/{case}/suspend"
+    await api.call("POST", f"/cases/{case_id}/suspend", described=described, json=wanted)
+    _, answer = await api.call(
+        "POST", f"/cases/{case_id}/thaw", described="/cases/{case}/thaw", json=REASON
+    )
+    assert answer["case"]["suspension"] is None
+    await api.call("POST", f"/cases/{case_id}/suspend", described=described, json=wanted)
+    await api.call("POST", "/pause", json=REASON)
+    assert api.world.desk.suspensions_for("h1", api.world.now) == ()
+    case = await api.world.desk.case(case_id)
+    assert case is not None
+    assert case.suspension is None

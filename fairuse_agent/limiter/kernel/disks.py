@@ -35,6 +35,11 @@ def whole_disks(names: tuple[str, ...], sys: Path = SYS) -> tuple[str, ...]:
     return tuple(found)
 
 
+def node_of(device: str, sys: Path = SYS) -> str:
+    """The node in /dev of a device given as "MAJ:MIN"."""
+    return f"/dev/{_device_directory(device, sys).name.replace('!', '/')}"
+
+
 def _device_directory(name: str, sys: Path) -> Path:
     plain = name.removeprefix("/dev/").replace("/", "!")
     if not plain or "\0" in name or len(os.fsencode(name)) > LONGEST_NAME_BYTES:

@@ -6,6 +6,7 @@ import os
 
 from fairuse_agent.limiter.kernel import traffic
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
+from fairuse_agent.limiter.kernel.freezer import Freezer
 from fairuse_agent.limiter.kernel.io import DiskFiles
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
 from fairuse_agent.limiter.kernel.libvirt_calls import Libvirt, domain_id
@@ -15,8 +16,9 @@ from fairuse_agent.limiter.kernel.libvirt_net import Bandwidths
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
+from fairuse_agent.limiter.kernel.unit_disk import UnitDisks
 from fairuse_agent.limiter.targets import Targets
-from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.limits import Held, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 _LIBVIRT_WAYS = {
@@ -26,6 +28,10 @@ _LIBVIRT_WAYS = {
     "libvirt-out": "libvirt bandwidth",
 }
 _NO_WAY = "none: no cgroup hierarchy here has the controller"
+
+
+Hand = CpuFiles | DiskFiles | SystemdUnits | UnitDisks | Freezer | traffic.Shaper | traffic.Ingress
+"""What knows one kind of knob."""
 
 
 class HostKernel:
@@ -54,6 +60,8 @@ class HostKernel:
             "libvirt-in": self._bandwidths,
             "libvirt-out": self._bandwidths,
         }
+        self._unit_disks = UnitDisks(self.mounts)
+        self._freezer = Freezer(self.mounts)
         self._shaper = traffic.Shaper()
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
@@ -73,6 +81,8 @@ class HostKernel:
             return "systemd CPUQuotaPerSecUSec"
         if knob.kind in _LIBVIRT_WAYS:
             return _LIBVIRT_WAYS[knob.kind]
+        if knob.kind == "unit-disk":
+            return "systemd IO*Max"
         resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
         return self.ways()[resource[knob.kind.partition("-")[0]]]
 
@@ -93,7 +103,7 @@ class HostKernel:
             return Allowance(cores=float(os.sysconf("SC_NPROCESSORS_ONLN")))
         return None
 
-    def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
+    def knobs(self, resource: Held, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """All knobs of the tenant's present targets."""
         if resource in ("net-in", "net-out"):
             missing = (
@@ -101,7 +111,7 @@ class HostKernel:
             )
             if missing:
                 raise Refused(self.ways()[resource])
-        targets = place.cgroups if resource in ("cpu", "disk") else place.interfaces
+        targets = place.interfaces if resource in ("net-in", "net-out") else place.cgroups
         found = []
         for target in targets:
             try:
@@ -122,6 +132,8 @@ class HostKernel:
             return counters
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk.measure(knob)
+        if knob.kind == "unit-disk":
+            return self._unit_disks.measure(knob)
         return self._cpu.measure(knob.target)
 
     def fields(self, knob: Knob, amounts: Amounts, before: Fields) -> Fields:
@@ -148,8 +160,8 @@ class HostKernel:
         if knob.kind == "ingress":
             self._ingress.clean_up(knob)
 
-    def _knobs_of(self, resource: Resource, target: str, disks: tuple[str, ...]) -> list[Knob]:
-        if resource in ("cpu", "disk"):
+    def _knobs_of(self, resource: Held, target: str, disks: tuple[str, ...]) -> list[Knob]:
+        if resource not in ("net-in", "net-out"):
             checked(target)
             objection = self._targets.objection_to_cgroup(target)
         else:
@@ -165,8 +177,10 @@ class HostKernel:
         if resource == "net-out":
             return [Knob(kind="ingress", target=target, identity=traffic.index_of(target))]
         unit = unit_of(target, self.mounts.v2)
+        if resource == "suspension":
+            return [self._freezer.knob(target, unit=unit is not None)]
         if unit is not None and resource == "disk":
-            raise Refused(f"{unit} is managed by systemd: disk limits of units are not made yet")
+            return self._unit_disks.knobs(target, disks)
         if unit is not None:
             return [self._units.knob(target, self.mounts)]
         if resource == "disk":
@@ -186,13 +200,19 @@ class HostKernel:
 
     def _hand(
         self, knob: Knob
-    ) -> CpuFiles | DiskFiles | SystemdUnits | traffic.Shaper | traffic.Ingress:
+    ) -> (
+        CpuFiles | DiskFiles | SystemdUnits | UnitDisks | Freezer | traffic.Shaper | traffic.Ingress
+    ):
         if knob.kind in ("cpu-v1", "cpu-v2"):
             return self._cpu
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk
         if knob.kind == "unit-cpu":
             return self._units
+        if knob.kind == "unit-disk":
+            return self._unit_disks
+        if knob.kind in ("freeze-v1", "freeze-v2", "unit-freeze"):
+            return self._freezer
         if knob.kind == "shaper":
             return self._shaper
         if knob.kind == "ingress":

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.limits import Held, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 KnobKind = Literal[
@@ -22,13 +22,21 @@ KnobKind = Literal[
     "disk-v1",
     "disk-v2",
     "unit-cpu",
+    "unit-disk",
     "libvirt-cpu",
     "libvirt-disk",
     "libvirt-in",
     "libvirt-out",
     "shaper",
     "ingress",
+    "freeze-v1",
+    "freeze-v2",
+    "unit-freeze",
 ]
+
+SEPARATE_FIELDS: frozenset[KnobKind] = frozenset({"disk-v1", "disk-v2", "unit-disk"})
+"""Kinds whose fields are limits that do not depend on each other: when somebody changes one, it
+is theirs, and the rest is still put back."""
 
 Fields = dict[str, str]
 """The state of a knob, in the kernel's own words."""
@@ -53,7 +61,8 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in the kernel. `target` is a cgroup path or an interface.
 
     `identity` tells it from a later one of the same name (a cgroup's inode, an interface's
-    index); `device` is "MAJ:MIN" of the whole disk, a libvirt domain's disk or its uuid.
+    index); `device` is "MAJ:MIN" of the whole disk, or its node for a unit; a libvirt domain's disk,
+    or its uuid.
     """
 
     kind: KnobKind
@@ -96,7 +105,7 @@ class Kernel(Protocol):
     def capacity(self, resource: Resource) -> Allowance | None:
         """What the host has of a resource, where the kernel knows."""
 
-    def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
+    def knobs(self, resource: Held, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """What would have to be turned to limit this tenant. Missing targets are left out.
 
         Raises Refused for a place that must not be touched or a way that this host lacks.

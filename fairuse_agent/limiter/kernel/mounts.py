@@ -47,7 +47,7 @@ def read_mounts(proc_mounts: Path = Path("/proc/self/mounts")) -> Mounts:
             controllers = frozenset((v2 / "cgroup.controllers").read_text().split())
         elif kind == "cgroup":
             for name in options.split(","):
-                if name in ("cpu", "cpuacct", "blkio"):
+                if name in ("cpu", "cpuacct", "blkio", "freezer"):
                     v1.setdefault(name, Path(point))
     return Mounts(v2=v2, v2_controllers=controllers, v1=v1)
 
