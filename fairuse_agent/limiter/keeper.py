@@ -84,6 +84,7 @@ class Keeper:
         for order in left:
             self._limits.lift(order, reason, detail)
         self._changes.save()
+        self._stop_measuring()
 
     def set_limits(self, request: SetLimits) -> LimiterState:
         """Reach the state that the request names, as far as the promises allow."""
@@ -114,6 +115,7 @@ class Keeper:
             self._take(order, request, present)
         self._refuse_unseen(orders[most:], most)
         self._changes.save()
+        self._stop_measuring()
         return self.state()
 
     def lift_all(self, reason: LiftReason, detail: str = "") -> LimiterState:
@@ -123,6 +125,7 @@ class Keeper:
             self._limits.lift(order, reason, detail)
         self._limits.retry()
         self._changes.save()
+        self._stop_measuring()
         return self.state()
 
     def tick(self) -> None:
@@ -143,6 +146,7 @@ class Keeper:
                 self._drop_proof(order)
         if self._changes.unsaved:
             self._changes.save()
+        self._stop_measuring()
 
     def next_due(self) -> float | None:
         """When `tick` has to be called next (CLOCK_BOOTTIME), None while nothing is held."""
@@ -266,6 +270,15 @@ class Keeper:
         counters = self._limits.measure(knobs)
         self._changes.ledger.leases[order.order] = lease
         self._proofs[order.order] = Proof(order, share, counters, self._clock.boottime())
+
+    def _stop_measuring(self) -> None:
+        """What was put into the kernel to measure a tenant goes with its proof or its limit."""
+        counted = [proof.counters for proof in self._proofs.values()]
+        counted += [standing.counters for standing in self._limits.held.values()]
+        try:
+            self._kernel.measure_only(set().union(self._changes.ledger.changes, *counted))
+        except KernelError as error:
+            log.warning("a counter of ours is left, and is removed later: %s", error)
 
     def _standing(self) -> int:
         """How many limits there are, those that could not be lifted yet and those that are about

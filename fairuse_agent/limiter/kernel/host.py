@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from fairuse_agent.limiter.kernel import traffic
+from fairuse_agent.limiter.kernel.cgroupnet import CgroupPolicer, CgroupShaper
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
 from fairuse_agent.limiter.kernel.io import DiskFiles
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
+from fairuse_agent.limiter.kernel.tables import IN, OUT, Tables, Way
 from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
+_CGROUP_WAYS = {OUT: "nftables into an HTB class", IN: "nftables limit"}
 _NO_WAY = "none: no cgroup hierarchy here has the controller"
 
 
@@ -34,6 +38,9 @@ class HostKernel:
         self._disk = DiskFiles(self.mounts)
         self._units = SystemdUnits()
         self._shaper = traffic.Shaper()
+        self._tables = Tables(self.mounts)
+        self._cgroup_shaper = CgroupShaper(self._tables)
+        self._cgroup_policer = CgroupPolicer(self._tables)
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
         self._ingress = traffic.Ingress(way)
@@ -50,6 +57,8 @@ class HostKernel:
         """The means that a knob stands for."""
         if knob.kind == "unit-cpu":
             return "systemd CPUQuotaPerSecUSec"
+        if knob.kind in _CGROUP_WAYS:
+            return f"{_CGROUP_WAYS[knob.kind]} on {knob.device}"
         resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
         return self.ways()[resource[knob.kind.partition("-")[0]]]
 
@@ -72,13 +81,14 @@ class HostKernel:
 
     def knobs(self, resource: Resource, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """All knobs of the tenant's present targets."""
-        if resource in ("net-in", "net-out"):
+        targets = place.cgroups
+        if resource in ("net-in", "net-out") and place.interfaces:
+            targets = place.interfaces
             missing = (
                 self._probed.ingress is None if resource == "net-out" else not (self._probed.shaper)
             )
             if missing:
                 raise Refused(self.ways()[resource])
-        targets = place.cgroups if resource in ("cpu", "disk") else place.interfaces
         found = []
         for target in targets:
             try:
@@ -91,6 +101,8 @@ class HostKernel:
         """Counters of what the knob would limit."""
         if knob.kind in ("shaper", "ingress"):
             return traffic.measure(knob)
+        if knob.kind in (OUT, IN):
+            return {"bytes": float(self._tables.moved_bytes(knob))}
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk.measure(knob)
         return self._cpu.measure(knob.target)
@@ -107,19 +119,31 @@ class HostKernel:
         """Make it stand so."""
         self._hand(knob).write(knob, fields)
 
+    def measure_only(self, knobs: Collection[Knob]) -> None:
+        """Only nftables counts for us; all else is counted by the kernel anyway."""
+        self._tables.keep_only(knobs)
+
     def clean_up(self, knob: Knob) -> None:
-        """Remove our IFB and filter; nothing else of ours stands outside what `read` tells."""
+        """Remove our IFB and filter, our class and table; nothing else of ours stands outside
+        what `read` tells."""
         if knob.kind == "ingress":
             self._ingress.clean_up(knob)
+        elif knob.kind == OUT:
+            self._cgroup_shaper.clean_up(knob)
+        elif knob.kind == IN:
+            self._cgroup_policer.clean_up(knob)
 
     def _knobs_of(self, resource: Resource, target: str, disks: tuple[str, ...]) -> list[Knob]:
-        if resource in ("cpu", "disk"):
+        is_cgroup = target.startswith("/") or resource in ("cpu", "disk")
+        if is_cgroup:
             checked(target)
             objection = self._targets.objection_to_cgroup(target)
         else:
             objection = self._targets.objection_to_interface(target)
         if objection is not None:
             raise Refused(objection, promise=8)
+        if is_cgroup and resource in ("net-in", "net-out"):
+            return self._cgroup_knobs(OUT if resource == "net-out" else IN, target)
         if resource == "net-in":
             return [Knob(kind="shaper", target=target, identity=traffic.index_of(target))]
         if resource == "net-out":
@@ -133,9 +157,27 @@ class HostKernel:
             return self._disk.knobs(target, disks)
         return [self._cpu.knob(target)]
 
+    def _cgroup_knobs(self, kind: Way, cgroup: str) -> list[Knob]:
+        uplinks = self._targets.uplinks()
+        if not uplinks:
+            raise Refused("there is no default route, so no uplink to limit the tenant on")
+        for uplink in uplinks:
+            objection = self._targets.objection_to_uplink(uplink)
+            if objection is not None:
+                raise Refused(objection, promise=8)
+        return [self._tables.knob(kind, cgroup, uplink) for uplink in uplinks]
+
     def _hand(
         self, knob: Knob
-    ) -> CpuFiles | DiskFiles | SystemdUnits | traffic.Shaper | traffic.Ingress:
+    ) -> (
+        CpuFiles
+        | DiskFiles
+        | SystemdUnits
+        | traffic.Shaper
+        | traffic.Ingress
+        | CgroupShaper
+        | CgroupPolicer
+    ):
         if knob.kind in ("cpu-v1", "cpu-v2"):
             return self._cpu
         if knob.kind in ("disk-v1", "disk-v2"):
@@ -146,6 +188,10 @@ class HostKernel:
             return self._shaper
         if knob.kind == "ingress":
             return self._ingress
+        if knob.kind == OUT:
+            return self._cgroup_shaper
+        if knob.kind == IN:
+            return self._cgroup_policer
         raise KernelError(f"this program has no way to turn a {knob.kind}")
 
     @staticmethod

@@ -8,7 +8,7 @@ stood before or something that we wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -16,7 +16,17 @@ import msgspec
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
-KnobKind = Literal["cpu-v1", "cpu-v2", "disk-v1", "disk-v2", "unit-cpu", "shaper", "ingress"]
+KnobKind = Literal[
+    "cpu-v1",
+    "cpu-v2",
+    "disk-v1",
+    "disk-v2",
+    "unit-cpu",
+    "shaper",
+    "ingress",
+    "cgroup-out",
+    "cgroup-in",
+]
 
 Fields = dict[str, str]
 """The state of a knob, in the kernel's own words."""
@@ -41,7 +51,7 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in the kernel. `target` is a cgroup path or an interface.
 
     `identity` tells it from a later one of the same name (a cgroup's inode, an interface's
-    index); `device` is "MAJ:MIN" of the whole disk.
+    index); `device` is "MAJ:MIN" of the whole disk, or the uplink that a cgroup's traffic takes.
     """
 
     kind: KnobKind
@@ -104,6 +114,10 @@ class Kernel(Protocol):
 
     def write(self, knob: Knob, fields: Fields) -> None:
         """Make it stand so, in an order that the kernel takes. Raises Gone or KernelError."""
+
+    def measure_only(self, knobs: Collection[Knob]) -> None:
+        """Nothing but these is measured any more: remove what was put there to measure others,
+        by whatever process. Raises KernelError."""
 
     def clean_up(self, knob: Knob) -> None:
         """Remove what we had made beside a target that is gone or somebody else's now."""

@@ -24,10 +24,13 @@ from pyroute2.netlink import (
 )
 from pyroute2.netlink.rtnl import (
     RTM_DELQDISC,
+    RTM_DELTCLASS,
     RTM_DELTFILTER,
     RTM_GETQDISC,
+    RTM_GETTCLASS,
     RTM_GETTFILTER,
     RTM_NEWQDISC,
+    RTM_NEWTCLASS,
     RTM_NEWTFILTER,
     TC_H_INGRESS,
     TC_H_ROOT,
@@ -61,12 +64,23 @@ class _RawTc(tcmsg):  # type: ignore[misc]  # pyroute2 has no types
 
 _QDISC_MESSAGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC)
 _FILTER_MESSAGES = (RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER)
-_RAW_POLICY = dict.fromkeys((*_QDISC_MESSAGES, *_FILTER_MESSAGES), _RawTc)
+_CLASS_MESSAGES = (RTM_NEWTCLASS, RTM_DELTCLASS, RTM_GETTCLASS)
+_RAW_POLICY = dict.fromkeys((*_QDISC_MESSAGES, *_CLASS_MESSAGES, *_FILTER_MESSAGES), _RawTc)
 
 
 @dataclass(frozen=True)
 class Qdisc:
     """One qdisc as the kernel tells it; `handle` is 0 for those that the kernel put itself."""
+
+    kind: str
+    handle: int
+    parent: int
+    options: bytes
+
+
+@dataclass(frozen=True)
+class Class:
+    """One class of a classful qdisc; `handle` is its whole name, the qdisc's number included."""
 
     kind: str
     handle: int
@@ -104,6 +118,21 @@ def qdiscs(index: int) -> list[Qdisc]:
     ]
 
 
+def classes(index: int) -> list[Class]:
+    """The classes of an interface's qdiscs."""
+    found = _ask("the classes", index, RTM_GETTCLASS, _DUMP)
+    return [
+        Class(
+            kind=message.get_attr("TCA_KIND"),
+            handle=message["handle"],
+            parent=message["parent"],
+            options=message.get_attr("TCA_OPTIONS") or b"",
+        )
+        for message in found
+        if message["index"] == index
+    ]
+
+
 def filters(index: int, parent: int = INGRESS_HANDLE) -> list[Filter]:
     """The filters below a qdisc."""
     found = _ask("the filters", index, RTM_GETTFILTER, _DUMP, parent=parent)
@@ -138,6 +167,25 @@ def replace_root(index: int, kind: str, handle: int, options: bytes) -> None:
         kind=kind,
         options=options,
     )
+
+
+def replace_class(index: int, kind: str, handle: int, options: bytes, parent: int) -> None:
+    """Add this class below a qdisc or a class, or change the one with this handle."""
+    _ask(
+        f"a {kind} class",
+        index,
+        RTM_NEWTCLASS,
+        _REPLACE,
+        parent=parent,
+        handle=handle,
+        kind=kind,
+        options=options,
+    )
+
+
+def delete_class(index: int, handle: int) -> None:
+    """Take one class away, with what is queued in it."""
+    _ask("a class's removal", index, RTM_DELTCLASS, _ORDER, handle=handle)
 
 
 def delete_root(index: int) -> None:

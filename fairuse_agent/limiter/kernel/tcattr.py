@@ -12,6 +12,10 @@ import struct
 TICK_NANOSECONDS = 64
 """PSCHED_SHIFT: the unit of times in these structures."""
 
+_HTB_PARMS, _HTB_INIT, _HTB_RATE64, _HTB_CEIL64 = 1, 2, 6, 7
+_HTB_VERSION = 3
+_HTB_RATE_TO_QUANTUM = 10
+"""HTB's own default; it only counts for classes that name no quantum, and ours do."""
 _TBF_PARMS, _TBF_RATE64, _TBF_BURST = 1, 4, 6
 _POLICE_TBF, _POLICE_RATE, _POLICE_RATE64 = 1, 2, 8
 _MIRRED_PARMS = 2
@@ -43,6 +47,33 @@ def attributes(content: bytes) -> dict[int, bytes]:
         found[kind & 0x3FFF] = content[offset + 4 : offset + length]
         offset += (length + 3) & ~3
     return found
+
+
+def htb(default_class: int) -> bytes:
+    """Options of an HTB that sends what nothing classifies to the class with this minor number."""
+    glob = struct.pack("=IIIII", _HTB_VERSION, _HTB_RATE_TO_QUANTUM, default_class, 0, 0)
+    return attribute(_HTB_INIT, glob)
+
+
+def htb_class(rate: int, burst: int, quantum: int, ceiling: int | None = None) -> bytes:
+    """Options of an HTB class: bytes/s, bytes at once, bytes a turn. It may borrow up to
+    `ceiling` (bytes/s, by default the rate: nothing).
+
+    `burst` goes for both buckets: HTB's defaults are tiny, and a change takes on whatever is left
+    out, so that all of it is told each time.
+    """
+    ceiling = rate if ceiling is None else ceiling
+    parms = _rate_spec(rate) + _rate_spec(ceiling)
+    parms += struct.pack("=IIIII", _ticks(burst, rate), _ticks(burst, ceiling), quantum, 0, 0)
+    return attribute(_HTB_PARMS, parms) + _rate64(_HTB_RATE64, rate) + _rate64(_HTB_CEIL64, ceiling)
+
+
+def htb_class_rate(options: bytes) -> int:
+    """The rate (bytes/s) out of an HTB class's options."""
+    found = attributes(options)
+    if _HTB_RATE64 in found:
+        return int(struct.unpack_from("=Q", found[_HTB_RATE64])[0])
+    return int(_RATESPEC.unpack_from(found[_HTB_PARMS])[5])
 
 
 def tbf(rate: int, burst: int, limit: int) -> bytes:
