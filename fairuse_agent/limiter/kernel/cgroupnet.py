@@ -8,6 +8,10 @@ nothing can be queued: nftables drops what exceeds, and TCP finds the rate. Neit
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import socket
+import struct
 from typing import Any
 
 from fairuse_agent.limiter.kernel import htb
@@ -15,13 +19,14 @@ from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, Knob, Refu
 from fairuse_agent.limiter.kernel.tables import Tables
 from fairuse_agent.limiter.kernel.traffic import (
     DEFAULT,
-    NET,
     NONE,
     OTHER,
     ROOT_HANDLE,
     index_of,
 )
 
+_GET_TX_QUEUE_LENGTH = 0x8942
+"""SIOCGIFTXQLEN (linux/sockios.h)."""
 _UNQUEUED = f"{DEFAULT} with txqueuelen 0"
 _OUR_CLASS = "into our class"
 _POLICED_BURST_BYTES = 65_536
@@ -152,7 +157,11 @@ def _policer(statement: list[Any] | None) -> str:
 
 
 def _tx_queue_length(uplink: str) -> int:
-    try:
-        return int((NET / uplink / "tx_queue_len").read_text())
-    except FileNotFoundError as error:
-        raise Gone(f"interface {uplink} does not exist") from error
+    """Asked by ioctl (netdevice(7)), as sysfs shows the interfaces of who mounted it."""
+    request = struct.pack("16s24x", os.fsencode(uplink))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            answer = fcntl.ioctl(asked, _GET_TX_QUEUE_LENGTH, request)
+        except OSError as error:
+            raise Gone(f"interface {uplink} does not exist") from error
+    return int(struct.unpack_from("=i", answer, 16)[0])
