@@ -13,6 +13,7 @@ from pathlib import Path
 from fairuse_agent.sampling import parse
 from fairuse_agent.sampling.hierarchy import Hierarchies, find_hierarchies
 from fairuse_agent.sampling.host import HostMeter
+from fairuse_agent.sampling.ipaccounting import IpAccounting
 from fairuse_agent.sampling.links import Links
 from fairuse_agent.sampling.netlink import LinkCounters, RouteSocket
 from fairuse_agent.sampling.rundelay import RunDelay
@@ -56,6 +57,7 @@ class Sampler:
         proc_root: Path = Path("/proc"),
         sys_root: Path = Path("/sys"),
         route: RouteSocket | None = None,
+        accounting: IpAccounting | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -64,6 +66,7 @@ class Sampler:
         self._monotonic, self._wall = monotonic, wall
         rules = TenantRules(settings)
         self._route = route or RouteSocket()
+        self._accounting = accounting or IpAccounting()
         self._links = Links(rules)
         self._counters: dict[int, LinkCounters] = {}
         self._fresh: Set[int] | None = None
@@ -92,6 +95,13 @@ class Sampler:
     def capacity(self) -> Capacity:
         """What this host's tenants can use at most, as configured or as the kernel tells."""
         return self._host.capacity
+
+    async def prepare(self) -> None:
+        """Ask beforehand what cannot be read at once: systemd's counters of those tenants that
+        have no interface. Takes a bounded time, and never raises for a bus that does not answer."""
+        sockets = self._tenants.sockets
+        readings = await self._accounting.read(sockets.cgroups)
+        sockets.take(readings, self._accounting.trouble)
 
     def read(self) -> Round | None:
         """What happened since the last call; None the first time, which sets the baseline.
@@ -144,6 +154,7 @@ class Sampler:
         """Let go of all descriptors."""
         self._tenants.close()
         self._host.close()
+        self._accounting.close()
         self._route.close()
 
     async def watch_links(self) -> None:
@@ -220,6 +231,7 @@ class Sampler:
             notes.append(f"cgroups are as they were in {self._cgroups.trouble}")
         if troubles := self._tenants.troubles:
             notes.append(f"{len(troubles)} cgroups could not be read whole, first {troubles[0]}")
+        notes.extend(self._tenants.sockets.notes())
         if self._source == "run-delay":
             notes.append(
                 "the kernel tells no pressure by cgroup: CPU waiting is the run delay of each"

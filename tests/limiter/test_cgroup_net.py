@@ -30,6 +30,7 @@ pytestmark = [
 ]
 RATES = [125_000, 12_500_000, 7_500_000_000]
 """1 and 100 Mbit/s, and 60 Gbit/s, which 32 bits do not hold."""
+TBF = ("tbf", "rate", "1gbit", "burst", "1mb", "latency", "50ms")
 WAYS: list[Resource] = ["net-in", "net-out"]
 
 
@@ -144,11 +145,11 @@ def test_two_limits_share_the_uplink_and_the_last_one_brings_its_root_back(
 
 
 def test_an_owners_qdisc_on_the_uplink_is_refused(host: Host) -> None:
-    host.on.run("tc", "qdisc", "add", "dev", UPLINK, "root", "handle", "1:", "prio")
+    host.on.run("tc", "qdisc", "add", "dev", UPLINK, "root", "handle", "1:", *TBF)
     before = host.on.listing()
     with cgroup() as path:
         knob = host.knob("net-out", path)
-        with pytest.raises(Refused, match="prio 1:") as refused:
+        with pytest.raises(Refused, match="tbf 1:") as refused:
             host.put_up(knob, 1e6)
         assert refused.value.promise == 3
         host.put_up(host.knob("net-in", path), 1e6)
