@@ -24,11 +24,10 @@ UPLINK = "up0"
 
 @dataclass(frozen=True)
 class Uplink:
-    """`host` and `server` are namespaces; `server_address` answers behind the uplink."""
+    """`host` and `server` are namespaces."""
 
     host: str
     server: str
-    server_address: str
 
     def enter(self, namespace: str) -> tuple[str, ...]:
         """What to put before a command. Not `ip netns exec`, which hides the cgroups."""
@@ -58,9 +57,9 @@ class Uplink:
 
 @contextlib.contextmanager
 def uplink(queues: int = 1) -> Iterator[Uplink]:
-    """Two namespaces of our own, 10.214.0.1 the host and 10.214.0.2 the server."""
+    """Two namespaces of our own: 10.214.0.1 and .3 are the host, .2 and .4 the server."""
     name = tag()
-    made = Uplink(f"fairuse-h{name}", f"fairuse-s{name}", "10.214.0.2")
+    made = Uplink(f"fairuse-h{name}", f"fairuse-s{name}")
     try:
         for namespace in (made.host, made.server):
             run("ip", "netns", "add", namespace)
@@ -71,6 +70,7 @@ def uplink(queues: int = 1) -> Iterator[Uplink]:
         for namespace, interface, end in ((made.host, UPLINK, 1), (made.server, "eth0", 2)):
             run("ip", "-n", namespace, "addr", "add", f"10.214.0.{end}/24", "dev", interface)
             run("ip", "-n", namespace, "link", "set", interface, "up")
+            run("ip", "-n", namespace, "addr", "add", f"10.214.0.{end + 2}/24", "dev", interface)
         run("ip", "-n", made.host, "route", "add", "default", "via", "10.214.0.2")
         yield made
     finally:

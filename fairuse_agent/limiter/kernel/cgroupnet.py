@@ -14,7 +14,7 @@ import socket
 import struct
 from typing import Any
 
-from fairuse_agent.limiter.kernel import htb
+from fairuse_agent.limiter.kernel import htb, nft
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, Knob, Refused
 from fairuse_agent.limiter.kernel.tables import Tables
 from fairuse_agent.limiter.kernel.traffic import (
@@ -32,6 +32,13 @@ _OUR_CLASS = "into our class"
 _POLICED_BURST_BYTES = 65_536
 """One merged packet, on top of the second's worth that nftables' bucket always has
 (nft_limit_init in net/netfilter/nft_limit.c)."""
+
+
+def way() -> str:
+    """The means for such tenants, or why there is none."""
+    if not nft.available():
+        return f"none: {nft.MISSING}"
+    return "nftables limit in, nftables into an HTB class out, on the uplinks"
 
 
 class CgroupShaper:
@@ -157,9 +164,10 @@ def _policer(statement: list[Any] | None) -> str:
 
 
 def _tx_queue_length(uplink: str) -> int:
-    """Asked by ioctl (netdevice(7)), as sysfs shows the interfaces of who mounted it."""
+    """Asked by ioctl (netdevice(7)), which any socket takes: sysfs shows the interfaces of the
+    network namespace that it was mounted in."""
     request = struct.pack("16s24x", os.fsencode(uplink))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
         try:
             answer = fcntl.ioctl(asked, _GET_TX_QUEUE_LENGTH, request)
         except OSError as error:

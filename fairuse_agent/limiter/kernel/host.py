@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from fairuse_agent.limiter.kernel import traffic
+from fairuse_agent.limiter.kernel import cgroupnet, traffic
 from fairuse_agent.limiter.kernel.cgroupnet import CgroupPolicer, CgroupShaper
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
 from fairuse_agent.limiter.kernel.io import DiskFiles
@@ -51,6 +51,7 @@ class HostKernel:
             "cpu": self._cpu.way() or _NO_WAY,
             "disk": self._disk.way() or _NO_WAY,
             **describe(self._probed),
+            "sockets": cgroupnet.way(),
         }
 
     def way(self, knob: Knob) -> str:
