@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from string import ascii_letters, digits
 from typing import NamedTuple
@@ -29,7 +30,7 @@ _BUS = Path("/run/dbus/system_bus_socket")
 _AUTHENTICATION_BYTES = 1024
 _UNDER_WAY = 64
 """dbus-daemon lets a connection wait for 128 answers (max_replies_per_connection)."""
-_LONGEST_SECONDS = 0.5
+_LONGEST_SECONDS = 1.0
 _REST_SECONDS = 30.0
 """How long a bus that did not answer in time is left alone."""
 _LETTERS, _DIGITS = ascii_letters.encode(), digits.encode()
@@ -97,11 +98,10 @@ class IpAccounting:
         questions = self._questions(units)
         under_way: dict[int, tuple[str, int]] = {}
         while True:
-            for serial, request, cgroup, place in questions:
-                connection.writer.write(request)
-                under_way[serial] = (cgroup, place)
-                if len(under_way) >= _UNDER_WAY:
-                    break
+            if len(under_way) <= _UNDER_WAY // 2:
+                batch = list(islice(questions, _UNDER_WAY - len(under_way)))
+                connection.writer.write(b"".join(request for request, _, _ in batch))
+                under_way |= {serial: asked for _, serial, asked in batch}
             if not under_way:
                 return {cgroup: _counters(found) for cgroup, found in figures.items() if found}
             message = await connection.receive()
@@ -131,12 +131,13 @@ class IpAccounting:
             raise
         return DBusConnection(reader, writer)
 
-    def _questions(self, units: Mapping[str, str]) -> Iterator[tuple[int, bytes, str, int]]:
+    def _questions(self, units: Mapping[str, str]) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
+        """Every message, its number, and the cgroup and the place that its answer is for."""
         for cgroup, unit in units.items():
             for place, request in enumerate(self._requests[unit]):
                 self._serial = self._serial % 0x7FFFFFFF + 1
                 struct.pack_into("<I", request, _SERIAL_AT, self._serial)
-                yield self._serial, bytes(request), cgroup, place
+                yield bytes(request), self._serial, (cgroup, place)
 
 
 def unit_of(cgroup: str) -> str:

@@ -134,7 +134,7 @@ def test_accounting_that_is_off_is_told_and_counts_from_when_it_is_on() -> None:
 
 def test_what_moved_while_the_bus_was_silent_belongs_to_no_interval() -> None:
     sockets = watched(ANNA)
-    sockets.take(None, "no answer within 0.5 s")
+    sockets.take(None, "no answer within 1.0 s")
     assert sockets.usage(lo(0), lo(0)) == {}
     assert any("no answer" in note for note in sockets.notes())
     sockets.take({ANNA: IpCounters(9000, 9000, 9, 9)}, "")
