@@ -123,7 +123,7 @@ LiftReason = Literal[
 class HeldLimit(Message, omit_defaults=True):
     """A limit that stands in the kernel now.
 
-    `way` says how, for a person ("cgroup v1 cpu.cfs_quota_us", "tbf", "police", "ifb + tbf").
+    `way` says how, for a person ("cgroup v1 cpu.cfs_quota_us", "htb", "police", "ifb + htb").
     """
 
     order: str

@@ -225,6 +225,11 @@ class Keeper:
             return
         try:
             self._consider(order, lease, request, present)
+        except KernelError as error:
+            if order.order not in self._limits.held:
+                self._refuse(order, _trouble(order, error))
+            else:  # it stands as before, and its owner may be back at the next request
+                log.warning("order %s stands as it did: %s", order.order, error)
         except Exception as error:  # noqa: BLE001  # one order's trouble is not the others'
             self._refuse(order, _trouble(order, error))
 

@@ -121,7 +121,8 @@ class StandingLimits:
             missing = dict.fromkeys(known, 0.0)
             use[knob] = {**missing, **use.get(knob, {})}
         parts, objection = self._divide(order, use)
-        if not division.worth_changing(standing.parts, parts, same_allowance=same):
+        drifted = any(self._kernel.drifted(knob, amounts) for knob, amounts in parts.items())
+        if not drifted and not division.worth_changing(standing.parts, parts, same_allowance=same):
             return None
         return self._rewrite(standing, parts, objection)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fairuse_agent.limiter.journal import Journal, Ledger
-from fairuse_agent.limiter.kernel import traffic
+from fairuse_agent.limiter.kernel import shaping, traffic
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob
 from fairuse_agent.limiter.kernel.mounts import Mounts
@@ -18,8 +18,8 @@ from fairuse_protocol.messages import Allowance, Resource
 
 UNTOUCHED: dict[str, Fields] = {
     "cpu-v1": {"quota": "max", "period": "100000", "burst": "0"},
-    "shaper": {"root": traffic.DEFAULT, "tx_queue_len": "1000"},
-    "ingress": {"qdisc": "none", "filter": "none", "ifb": "none"},
+    "shaper": {"root": shaping.DEFAULT, "rate": "none", "queue": "none", "tx_queue_len": "1000"},
+    "ingress": dict.fromkeys(("qdisc", "filter", "ifb", "ifb_rate", "ifb_queue"), "none"),
 }
 _KIND: dict[Resource, str] = {"cpu": "cpu-v1", "net-in": "shaper", "net-out": "ingress"}
 
@@ -109,6 +109,9 @@ class KernelDouble:
             return traffic.Shaper().fields(amounts, before)
         return traffic.Ingress(IngressWay(police=False, classifier="u32")).fields(amounts, before)
 
+    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
+        return False
+
     def read(self, knob: Knob) -> Fields:
         self._check(knob)
         return dict(self.states.get(knob, UNTOUCHED[knob.kind]))
@@ -128,7 +131,10 @@ class KernelDouble:
     def clean_up(self, knob: Knob) -> None:
         if knob.kind == "ingress" and knob in self.states:
             self.steps.step()
-            self.states[knob] = {**self.states[knob], "ifb": "none"}
+            self.states[knob] = {
+                **self.states[knob],
+                **dict.fromkeys(("ifb", "ifb_rate", "ifb_queue"), "none"),
+            }
 
     def touched(self) -> dict[Knob, Fields]:
         """Everything that does not stand as it did in the beginning."""

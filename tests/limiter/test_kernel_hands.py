@@ -24,6 +24,14 @@ RATES = [125_000, 625_000, 125_000_000, 4_300_000_000, 7_500_000_000]
 """1 Mbit/s to 60 Gbit/s, the last two beyond what 32 bits hold."""
 
 
+def _figure(words: list[str], name: str) -> float:
+    """One of tc's figures, such as "rate 1Mbit" or "burst 2500Kb": tc class has no JSON."""
+    units = {"bit": 1, "Kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9, "b": 1, "Kb": 1024, "Mb": 2**20}
+    text = words[words.index(name) + 1]
+    digits = text.rstrip("KMGbit")
+    return float(digits) * units[text.removeprefix(digits)]
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize("rate", RATES)
 def test_a_shaper_has_the_rate_that_tc_reads_back(rate: int) -> None:
@@ -31,11 +39,19 @@ def test_a_shaper_has_the_rate_that_tc_reads_back(rate: int) -> None:
     with link() as (_, interface):
         knob = Knob(kind="shaper", target=interface, identity=traffic.index_of(interface))
         kernel.write(knob, kernel.fields(knob, {"bytes": rate}, kernel.read(knob)))
-        (told,) = json.loads(run("tc", "-j", "qdisc", "show", "dev", interface))
-        assert (told["kind"], told["handle"]) == ("tbf", "fa1e:")
-        assert told["options"]["rate"] == pytest.approx(rate, rel=0.001)
-        assert told["options"]["burst"] >= min(rate / 250, 2**28), "a timer tick's worth at HZ=250"
-        assert kernel.read(knob)["root"] == f"tbf {rate}"
+        qdiscs = json.loads(run("tc", "-j", "qdisc", "show", "dev", interface))
+        assert [(each["kind"], each["handle"]) for each in qdiscs] == [
+            ("htb", "fa1e:"),
+            ("bfifo", "fa1f:"),
+        ]
+        told = run("tc", "class", "show", "dev", interface).split()
+        assert told[:6] == ["class", "htb", "fa1e:1", "root", "leaf", "fa1f:"]
+        for name in ("rate", "ceil"):
+            assert _figure(told, name) / 8 == pytest.approx(rate, rel=0.001)
+        for name in ("burst", "cburst"):
+            ticks_worth = min(rate / 250, 2**28)
+            assert _figure(told, name) >= ticks_worth, "a timer tick's worth at HZ=250"
+        assert kernel.read(knob)["rate"] == str(rate)
 
 
 @pytest.mark.kernel
@@ -95,8 +111,8 @@ def test_a_policer_drops_what_exceeds_and_knows_merged_packets(rate: int) -> Non
 def test_the_probe_finds_a_way_and_leaves_nothing() -> None:
     before = run("ip", "-o", "link") + run("tc", "qdisc", "show")
     ways = describe(probe())
-    assert ways["net-in"] == "tbf"
-    assert ways["net-out"].startswith(("police", "ifb + tbf"))
+    assert ways["net-in"] == "htb"
+    assert ways["net-out"].startswith(("police", "ifb + htb"))
     assert "fairuse-probe" not in run("ip", "-o", "link") + run("tc", "qdisc", "show"), before
 
 
@@ -258,11 +274,24 @@ def test_a_unit_is_refused_with_the_reason_where_pystemd_is_missing(
 
 @pytest.mark.kernel
 def test_options_stay_bytes_where_pyroute2_was_used_for_qdiscs_before() -> None:
-    by_hand = ("rate", "1mbit", "burst", "8k", "latency", "50ms")
+    by_hand = ("rate", "1mbit", "burst", "8k")
     tcmsg().compile_nla_table()
     with link() as (_, interface):
         index = socket.if_nametoindex(interface)
-        run("tc", "qdisc", "add", "dev", interface, "root", "tbf", *by_hand)
-        (found,) = netlink.qdiscs(index)
-    assert found.kind == "tbf"
-    assert tcattr.tbf_rate(found.options) == 125_000
+        run("tc", "qdisc", "add", "dev", interface, "root", "handle", "1:", "htb")
+        run(
+            "tc",
+            "class",
+            "add",
+            "dev",
+            interface,
+            "parent",
+            "1:",
+            "classid",
+            "1:1",
+            "htb",
+            *by_hand,
+        )
+        (found,) = netlink.classes(index)
+    assert found.kind == "htb"
+    assert tcattr.htb_class_rate(found.options) == 125_000

@@ -16,14 +16,9 @@ from typing import Any
 
 from fairuse_agent.limiter.kernel import htb, nft
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, Knob, Refused
+from fairuse_agent.limiter.kernel.shaping import DEFAULT, OURS, ROOT_HANDLE
 from fairuse_agent.limiter.kernel.tables import Tables
-from fairuse_agent.limiter.kernel.traffic import (
-    DEFAULT,
-    NONE,
-    OTHER,
-    ROOT_HANDLE,
-    index_of,
-)
+from fairuse_agent.limiter.kernel.traffic import NONE, OTHER, index_of
 
 _GET_TX_QUEUE_LENGTH = 0x8942
 """SIOCGIFTXQLEN (linux/sockios.h)."""
@@ -55,7 +50,7 @@ class CgroupShaper:
         """A class of this rate. Refused where the uplink has an owner's qdisc."""
         if before["root"] == _UNQUEUED:
             raise Refused("the uplink has no queue length: `ip link set ... txqueuelen 1000` first")
-        if before["root"] not in (DEFAULT, htb.ROOT):
+        if before["root"] not in (DEFAULT, OURS):
             raise Refused(
                 f"the uplink has a qdisc that the kernel did not put there: {before['root']}."
                 " Whoever put it has to limit the tenant there",
@@ -67,14 +62,14 @@ class CgroupShaper:
                 f" ({before}): see `tc class show dev ...` and `nft list tables`",
                 promise=3,
             )
-        return {"root": htb.ROOT, "class": str(round(amounts["bytes"])), "marking": _OUR_CLASS}
+        return {"root": OURS, "class": str(round(amounts["bytes"])), "marking": _OUR_CLASS}
 
     def read(self, knob: Knob) -> Fields:
         """How it stands. Gone without the cgroup or the uplink."""
         self._tables.check_present(knob)
         root, classes = htb.standing(index_of(knob.device))
         number = htb.class_number(knob.identity)
-        if root == htb.ROOT and classes.keys() - {number} and number not in classes:
+        if root == OURS and classes.keys() - {number} and number not in classes:
             root = DEFAULT
         elif root == DEFAULT and _tx_queue_length(knob.device) == 0:
             root = _UNQUEUED

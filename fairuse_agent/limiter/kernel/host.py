@@ -10,6 +10,10 @@ from fairuse_agent.limiter.kernel.cgroupnet import CgroupPolicer, CgroupShaper
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
 from fairuse_agent.limiter.kernel.io import DiskFiles
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
+from fairuse_agent.limiter.kernel.libvirt_calls import Libvirt, domain_id
+from fairuse_agent.limiter.kernel.libvirt_cpu import VcpuQuotas
+from fairuse_agent.limiter.kernel.libvirt_disk import DiskTunes
+from fairuse_agent.limiter.kernel.libvirt_net import Bandwidths
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
@@ -19,6 +23,12 @@ from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 _CGROUP_WAYS = {OUT: "nftables into an HTB class", IN: "nftables limit"}
+_LIBVIRT_WAYS = {
+    "libvirt-cpu": "libvirt vcpu_quota",
+    "libvirt-disk": "libvirt iotune",
+    "libvirt-in": "libvirt bandwidth",
+    "libvirt-out": "libvirt bandwidth",
+}
 _NO_WAY = "none: no cgroup hierarchy here has the controller"
 
 
@@ -30,6 +40,7 @@ class HostKernel:
         mounts: Mounts | None = None,
         probed: Probed | None = None,
         targets: Targets | None = None,
+        libvirt: Libvirt | None = None,
     ) -> None:
         self._targets = Targets() if targets is None else targets
         self.mounts = read_mounts() if mounts is None else mounts
@@ -37,10 +48,22 @@ class HostKernel:
         self._cpu = CpuFiles(self.mounts)
         self._disk = DiskFiles(self.mounts)
         self._units = SystemdUnits()
+        self._libvirt = Libvirt() if libvirt is None else libvirt
+        self._vcpus = VcpuQuotas(self._libvirt, self.mounts)
+        self._domain_disks = DiskTunes(self._libvirt, self.mounts)
+        self._bandwidths = Bandwidths(self._libvirt)
+        self._domains: dict[str, VcpuQuotas | DiskTunes | Bandwidths] = {
+            "libvirt-cpu": self._vcpus,
+            "libvirt-disk": self._domain_disks,
+            "libvirt-in": self._bandwidths,
+            "libvirt-out": self._bandwidths,
+        }
         self._shaper = traffic.Shaper()
         self._tables = Tables(self.mounts)
-        self._cgroup_shaper = CgroupShaper(self._tables)
-        self._cgroup_policer = CgroupPolicer(self._tables)
+        self._sockets: dict[str, CgroupShaper | CgroupPolicer] = {
+            OUT: CgroupShaper(self._tables),
+            IN: CgroupPolicer(self._tables),
+        }
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
         self._ingress = traffic.Ingress(way)
@@ -60,6 +83,8 @@ class HostKernel:
             return "systemd CPUQuotaPerSecUSec"
         if knob.kind in _CGROUP_WAYS:
             return f"{_CGROUP_WAYS[knob.kind]} on {knob.device}"
+        if knob.kind in _LIBVIRT_WAYS:
+            return _LIBVIRT_WAYS[knob.kind]
         resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
         return self.ways()[resource[knob.kind.partition("-")[0]]]
 
@@ -100,25 +125,38 @@ class HostKernel:
 
     def measure(self, knob: Knob) -> dict[str, float]:
         """Counters of what the knob would limit."""
-        if knob.kind in ("shaper", "ingress"):
+        if knob.kind in ("shaper", "ingress", "libvirt-in", "libvirt-out"):
             return traffic.measure(knob)
-        if knob.kind in (OUT, IN):
+        if knob.kind in self._sockets:
             return {"bytes": float(self._tables.moved_bytes(knob))}
+        if knob.kind == "libvirt-disk":
+            return self._domain_disks.measure(knob)
+        if knob.kind == "libvirt-cpu":
+            counters = self._cpu.measure(knob.target)
+            self._vcpus.measure(knob, counters["cores"])
+            return counters
         if knob.kind in ("disk-v1", "disk-v2"):
             return self._disk.measure(knob)
         return self._cpu.measure(knob.target)
 
     def fields(self, knob: Knob, amounts: Amounts, before: Fields) -> Fields:
         """How the knob has to stand for these amounts."""
+        domains = self._domains.get(knob.kind)
+        if domains is not None:
+            return domains.fields(knob, amounts, before)
         return self._hand(knob).fields(amounts, before)
+
+    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
+        """Only the one quota for all of a domain's virtual CPUs depends on how they are used."""
+        return knob.kind == "libvirt-cpu" and self._vcpus.drifted(knob, amounts)
 
     def read(self, knob: Knob) -> Fields:
         """How it stands."""
-        return self._hand(knob).read(knob)
+        return (self._domains.get(knob.kind) or self._hand(knob)).read(knob)
 
     def write(self, knob: Knob, fields: Fields) -> None:
         """Make it stand so."""
-        self._hand(knob).write(knob, fields)
+        (self._domains.get(knob.kind) or self._hand(knob)).write(knob, fields)
 
     def measure_only(self, knobs: Collection[Knob]) -> None:
         """Only nftables counts for us; all else is counted by the kernel anyway."""
@@ -129,10 +167,8 @@ class HostKernel:
         what `read` tells."""
         if knob.kind == "ingress":
             self._ingress.clean_up(knob)
-        elif knob.kind == OUT:
-            self._cgroup_shaper.clean_up(knob)
-        elif knob.kind == IN:
-            self._cgroup_policer.clean_up(knob)
+        elif knob.kind in self._sockets:
+            self._sockets[knob.kind].clean_up(knob)
 
     def _knobs_of(self, resource: Resource, target: str, disks: tuple[str, ...]) -> list[Knob]:
         is_cgroup = target.startswith("/") or resource in ("cpu", "disk")
@@ -145,6 +181,10 @@ class HostKernel:
             raise Refused(objection, promise=8)
         if is_cgroup and resource in ("net-in", "net-out"):
             return self._cgroup_knobs(OUT if resource == "net-out" else IN, target)
+        if self._libvirt.is_here():
+            owned = self._knobs_of_domain(resource, target)
+            if owned is not None:
+                return owned
         if resource == "net-in":
             return [Knob(kind="shaper", target=target, identity=traffic.index_of(target))]
         if resource == "net-out":
@@ -168,6 +208,17 @@ class HostKernel:
                 raise Refused(objection, promise=8)
         return [self._tables.knob(kind, cgroup, uplink) for uplink in uplinks]
 
+    def _knobs_of_domain(self, resource: Resource, target: str) -> list[Knob] | None:
+        """The knobs of a libvirt domain's scope or interface, None for what is no domain's."""
+        if resource in ("net-in", "net-out"):
+            knob = self._bandwidths.knob(resource, target)
+            return None if knob is None else [knob]
+        if domain_id(target) is None:
+            return None
+        if resource == "disk":
+            return self._domain_disks.knobs(target)
+        return [self._vcpus.knob(target)]
+
     def _hand(
         self, knob: Knob
     ) -> (
@@ -189,10 +240,8 @@ class HostKernel:
             return self._shaper
         if knob.kind == "ingress":
             return self._ingress
-        if knob.kind == OUT:
-            return self._cgroup_shaper
-        if knob.kind == IN:
-            return self._cgroup_policer
+        if knob.kind in self._sockets:
+            return self._sockets[knob.kind]
         raise KernelError(f"this program has no way to turn a {knob.kind}")
 
     @staticmethod

@@ -10,24 +10,17 @@ has no more under way than its send buffer holds.
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
-
 from fairuse_agent.limiter.kernel import tcattr
-from fairuse_agent.limiter.kernel.traffic import (
-    BURST_SECONDS,
+from fairuse_agent.limiter.kernel.shaping import (
     DEFAULT,
-    HIGHEST_BURST_BYTES,
+    OURS,
     ROOT_HANDLE,
-    SMALLEST_BURST_BYTES,
-    root_of,
+    class_for,
+    netlink_module,
+    shaping_of,
 )
 
-ROOT = f"htb {ROOT_HANDLE >> 16:x}:"
-"""How `root_of` tells our root."""
 _NO_DEFAULT_CLASS = 0
-_TURN_BYTES = 65_536
-"""What a class sends in turn with others: one merged packet."""
 
 
 def class_number(identity: int) -> int:
@@ -37,33 +30,27 @@ def class_number(identity: int) -> int:
 
 def standing(index: int) -> tuple[str, dict[int, int]]:
     """The root in a few words, and under ours the rate (bytes/s) of each class by its number."""
-    root = root_of(index)
-    if root != ROOT:
+    root = shaping_of(index).root
+    if root != OURS:
         return root, {}
-    classes = _netlink().classes(index)
+    classes = netlink_module().classes(index)
     return root, {each.handle & 0xFFFF: tcattr.htb_class_rate(each.options) for each in classes}
 
 
 def put_class(index: int, number: int, rate: int) -> None:
     """Hold one class to a rate; the root is put there where it is not yet."""
-    if root_of(index) == DEFAULT:
-        _netlink().replace_root(index, "htb", ROOT_HANDLE, tcattr.htb(_NO_DEFAULT_CLASS))
-    burst = min(max(SMALLEST_BURST_BYTES, int(rate * BURST_SECONDS)), HIGHEST_BURST_BYTES)
-    options = tcattr.htb_class(rate, burst, _TURN_BYTES)
-    _netlink().replace_class(index, "htb", ROOT_HANDLE | number, options, ROOT_HANDLE)
+    netlink = netlink_module()
+    if shaping_of(index).root == DEFAULT:
+        netlink.replace_qdisc(index, "htb", ROOT_HANDLE, tcattr.htb(_NO_DEFAULT_CLASS))
+    netlink.replace_class(index, "htb", ROOT_HANDLE | number, class_for(rate), ROOT_HANDLE)
 
 
 def remove_class(index: int, number: int) -> None:
     """Take one class away, and with the last one the root: the kernel puts its default back."""
     root, classes = standing(index)
-    if root != ROOT:
+    if root != OURS:
         return
     if number in classes:
-        _netlink().delete_class(index, ROOT_HANDLE | number)
+        netlink_module().delete_class(index, ROOT_HANDLE | number)
     if not classes.keys() - {number}:
-        _netlink().delete_root(index)
-
-
-def _netlink() -> ModuleType:
-    """Imported at first use, as in traffic.py."""
-    return importlib.import_module("fairuse_agent.limiter.kernel.netlink")
+        netlink_module().delete_root(index)

@@ -22,6 +22,10 @@ KnobKind = Literal[
     "disk-v1",
     "disk-v2",
     "unit-cpu",
+    "libvirt-cpu",
+    "libvirt-disk",
+    "libvirt-in",
+    "libvirt-out",
     "shaper",
     "ingress",
     "cgroup-out",
@@ -32,14 +36,14 @@ Fields = dict[str, str]
 """The state of a knob, in the kernel's own words."""
 
 Amounts = Mapping[str, float]
-"""Figures by stream: "cores"; "bytes"; or "read_bytes", "write_bytes", "read_operations",
-"write_operations". As counters they are totals (core-seconds, bytes, operations) that only grow;
-as a limit they are the same per second."""
+"""Figures by stream: "cores"; "bytes"; "bytes" and "operations"; or "read_bytes", "write_bytes",
+"read_operations", "write_operations". As counters they are totals (core-seconds, bytes,
+operations) that only grow; as a limit they are the same per second."""
 
 STREAMS_OF_UNIT: dict[str, tuple[str, ...]] = {
     "cores": ("cores",),
     "bytes_per_second": ("bytes", "read_bytes", "write_bytes"),
-    "operations_per_second": ("read_operations", "write_operations"),
+    "operations_per_second": ("operations", "read_operations", "write_operations"),
 }
 """Which streams share each figure of an allowance."""
 
@@ -51,7 +55,8 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in the kernel. `target` is a cgroup path or an interface.
 
     `identity` tells it from a later one of the same name (a cgroup's inode, an interface's
-    index); `device` is "MAJ:MIN" of the whole disk, or the uplink that a cgroup's traffic takes.
+    index); `device` is "MAJ:MIN" of the whole disk, a libvirt domain's disk or its uuid, or the
+    uplink that a cgroup's traffic takes.
     """
 
     kind: KnobKind
@@ -108,6 +113,10 @@ class Kernel(Protocol):
 
         Raises Refused when what stands there is somebody else's and must stay.
         """
+
+    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
+        """True when a knob that stands for these amounts should be written anew for the same ones,
+        because of how the tenant's use within it has changed since."""
 
     def read(self, knob: Knob) -> Fields:
         """How it stands now. Raises Gone or KernelError."""

@@ -1,4 +1,4 @@
-"""tc over netlink: the qdiscs, filters and IFBs of an interface, through pyroute2's socket.
+"""tc over netlink: the qdiscs, classes, filters and IFBs of an interface, by pyroute2's socket.
 
 Messages carry the options that tcattr.py builds; pyroute2 does the rest. Nothing else imports
 pyroute2, and this module is imported only when an interface is first limited: it takes 13 MB.
@@ -63,8 +63,8 @@ class _RawTc(tcmsg):  # type: ignore[misc]  # pyroute2 has no types
 
 
 _QDISC_MESSAGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC)
-_FILTER_MESSAGES = (RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER)
 _CLASS_MESSAGES = (RTM_NEWTCLASS, RTM_DELTCLASS, RTM_GETTCLASS)
+_FILTER_MESSAGES = (RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER)
 _RAW_POLICY = dict.fromkeys((*_QDISC_MESSAGES, *_CLASS_MESSAGES, *_FILTER_MESSAGES), _RawTc)
 
 
@@ -104,7 +104,7 @@ class Filter:
 
 
 def qdiscs(index: int) -> list[Qdisc]:
-    """The root and ingress qdiscs of an interface."""
+    """The qdiscs of an interface, at its root, its entrance and below classes."""
     found = _ask("the qdiscs", index, RTM_GETQDISC, _DUMP)
     return [
         Qdisc(
@@ -114,7 +114,7 @@ def qdiscs(index: int) -> list[Qdisc]:
             options=message.get_attr("TCA_OPTIONS") or b"",
         )
         for message in found
-        if message["index"] == index and message["parent"] in (TC_H_ROOT, TC_H_INGRESS)
+        if message["index"] == index
     ]
 
 
@@ -155,14 +155,17 @@ def _is_filter(message: Any) -> bool:
     return bool(message["handle"])
 
 
-def replace_root(index: int, kind: str, handle: int, options: bytes) -> None:
-    """Put this qdisc at the root, or change it where it stands under the same handle."""
+def replace_qdisc(
+    index: int, kind: str, handle: int, options: bytes, parent: int = TC_H_ROOT
+) -> None:
+    """Put this qdisc at the root or below a class, or change the one with this handle there."""
+    where = "at the root" if parent == TC_H_ROOT else f"below {parent >> 16:x}:{parent & 0xFFFF:x}"
     _ask(
-        f"a {kind} at the root",
+        f"a {kind} {where}",
         index,
         RTM_NEWQDISC,
         _REPLACE,
-        parent=TC_H_ROOT,
+        parent=parent,
         handle=handle,
         kind=kind,
         options=options,

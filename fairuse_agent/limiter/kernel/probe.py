@@ -56,10 +56,10 @@ def probe() -> Probed:
 
 def describe(probed: Probed) -> dict[str, str]:
     """The ways for net-in and net-out, for a person."""
-    missing = probed.reason or "none: this kernel has no sch_tbf"
-    ways = {"net-in": "tbf" if probed.shaper else missing, "net-out": missing}
+    missing = probed.reason or "none: this kernel has no sch_htb"
+    ways = {"net-in": "htb" if probed.shaper else missing, "net-out": missing}
     if probed.ingress is not None:
-        means = "police" if probed.ingress.police else "ifb + tbf"
+        means = "police" if probed.ingress.police else "ifb + htb"
         ways["net-out"] = f"{means} behind {probed.ingress.classifier}"
     elif not probed.reason:
         ways["net-out"] = (
@@ -79,9 +79,9 @@ def _enter_namespace() -> None:
 
 
 def _try_out() -> Probed:
-    from fairuse_agent.limiter.kernel import netlink  # noqa: PLC0415  # in the child only
+    from fairuse_agent.limiter.kernel import netlink, shaping  # noqa: PLC0415  # in the child only
     from fairuse_agent.limiter.kernel.knobs import KernelError  # noqa: PLC0415
-    from fairuse_agent.limiter.kernel.traffic import ROOT_HANDLE, index_of, tbf_for  # noqa: PLC0415
+    from fairuse_agent.limiter.kernel.traffic import index_of  # noqa: PLC0415
 
     def works(kind: str, actions: bytes) -> bool:
         options = tcattr.matchall(actions) if kind == "matchall" else tcattr.u32_all(actions)
@@ -99,7 +99,7 @@ def _try_out() -> Probed:
     else:
         has_ifb, scratch = True, index_of(_SCRATCH)
     try:
-        netlink.replace_root(scratch, "tbf", ROOT_HANDLE, tbf_for(_TRY_RATE))
+        shaping.shape(scratch, _TRY_RATE)
         shaper = True
     except KernelError:
         shaper = False

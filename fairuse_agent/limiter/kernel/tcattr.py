@@ -1,6 +1,6 @@
 """The netlink attributes of tc that pyroute2 has no words for, as bytes. Pure.
 
-pyroute2's own encoders leave out 64-bit rates (so TBF ends near 34 Gbit/s) and a policer's mtu
+pyroute2's own encoders leave out 64-bit rates (so they end near 34 Gbit/s) and a policer's mtu
 (so merged packets count as exceeding). Layouts and numbers are those of linux/pkt_sched.h,
 linux/pkt_cls.h and linux/tc_act/tc_mirred.h, in the host's byte order.
 """
@@ -16,7 +16,6 @@ _HTB_PARMS, _HTB_INIT, _HTB_RATE64, _HTB_CEIL64 = 1, 2, 6, 7
 _HTB_VERSION = 3
 _HTB_RATE_TO_QUANTUM = 10
 """HTB's own default; it only counts for classes that name no quantum, and ours do."""
-_TBF_PARMS, _TBF_RATE64, _TBF_BURST = 1, 4, 6
 _POLICE_TBF, _POLICE_RATE, _POLICE_RATE64 = 1, 2, 8
 _MIRRED_PARMS = 2
 _U32_CLASSID, _U32_SEL, _U32_ACT = 1, 5, 7
@@ -76,22 +75,14 @@ def htb_class_rate(options: bytes) -> int:
     return int(_RATESPEC.unpack_from(found[_HTB_PARMS])[5])
 
 
-def tbf(rate: int, burst: int, limit: int) -> bytes:
-    """Options of a TBF: bytes/s, bytes at once, bytes queued at most."""
-    parms = _rate_spec(rate) + _rate_spec(0) + struct.pack("=III", limit, _ticks(burst, rate), 0)
-    return (
-        attribute(_TBF_PARMS, parms)
-        + _rate64(_TBF_RATE64, rate)
-        + attribute(_TBF_BURST, struct.pack("=I", burst))
-    )
+def byte_queue(limit: int) -> bytes:
+    """Options of a bfifo: bytes queued at most. A fifo's options are a bare structure."""
+    return struct.pack("=I", limit)
 
 
-def tbf_rate(options: bytes) -> int:
-    """The rate (bytes/s) out of a TBF's options."""
-    found = attributes(options)
-    if _TBF_RATE64 in found:
-        return int(struct.unpack_from("=Q", found[_TBF_RATE64])[0])
-    return int(_RATESPEC.unpack_from(found[_TBF_PARMS])[5])
+def byte_queue_limit(options: bytes) -> int:
+    """The limit (bytes) out of a bfifo's options."""
+    return int(struct.unpack_from("=I", options)[0])
 
 
 def police(rate: int, burst: int, mtu: int) -> bytes:

@@ -1,23 +1,18 @@
 """Bandwidth limits of an interface, which is the host's end of a tenant's link.
 
-Towards the tenant (net-in) the host sends: a TBF at the root shapes it. From the tenant (net-out)
-the host receives: a policer drops what exceeds, or, on a kernel without one, every packet goes
-through an IFB of ours whose root is the same TBF.
-
-TBF rather than HTB: one step puts it there or changes it, so that no crash can leave half of it,
-and its queue is bounded in bytes.
+Towards the tenant (net-in) the host sends: our HTB at the root shapes it (shaping.py). From the
+tenant (net-out) the host receives: a policer drops what exceeds, or, on a kernel without one,
+every packet goes through an IFB of ours whose root is the same HTB.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from fairuse_agent.limiter.kernel import tcattr
+from fairuse_agent.limiter.kernel import shaping, tcattr
 from fairuse_agent.limiter.kernel.knobs import (
     LONGEST_INTERFACE_NAME,
     Amounts,
@@ -28,44 +23,29 @@ from fairuse_agent.limiter.kernel.knobs import (
     Refused,
 )
 from fairuse_agent.limiter.kernel.probe import IngressWay
+from fairuse_agent.limiter.kernel.shaping import DEFAULT, OURS, netlink_module
 
 if TYPE_CHECKING:
     from fairuse_agent.limiter.kernel.netlink import Filter
 
 NET = Path("/sys/class/net")
-ROOT_HANDLE = 0xFA1E0000
-"""Ours by sight: the TBF fa1e:."""
-
 TX_QUEUE_LENGTH_BY_KERNEL = 1000
 """DEFAULT_TX_QUEUE_LEN (net/core/dev.c via linux/netdevice.h): what an interface without a queue
 length is given as a qdisc is put on it, and keeps when that goes."""
 ANY_TX_QUEUE_LENGTH = "any"
 """Told while a qdisc that is not the kernel's own stands, which the length is no part of."""
 
-DEFAULT = "kernel default"
+NO_QUEUE = "noqueue "
+"""Put by libvirt on every tap (with a number, unlike the kernel's own): it limits nothing, and one
+step puts it back under its number."""
 NONE = "none"
 OTHER = "somebody else's"
-KERNEL_DEFAULTS = ("noop", "noqueue", "pfifo_fast", "mq", "fq_codel", "fq", "pfifo")
-"""What the kernel puts by itself, under handle 0; the same kinds put by a person have another."""
+OUR_IFB = "ours"
 
-BURST_SECONDS = 0.02
-"""Five timer ticks at HZ=250: under one tick's worth TBF cannot reach its rate."""
-SMALLEST_BURST_BYTES = 16_000
-"""An Ethernet jumbo frame and some. Larger merged packets are taken apart by TBF itself."""
-LONGEST_QUEUE_SECONDS = 0.05
-SMALLEST_QUEUE_BYTES = 128_000
-"""Two merged packets. At 5 Mbit/s that is 0.2 s: with half, TCP loses much and stays under the
-rate for seconds; with twice, its acknowledgements come too late when both ways are held."""
 POLICED_BURST_SECONDS = 0.05
 """A policer has no queue: TCP needs this much room to keep near the rate."""
 MERGED_PACKET_BYTES = 65_536
 """GRO and GSO hand over packets of up to this; a policer drops those over its mtu."""
-HIGHEST_BURST_BYTES = 2**30
-
-
-def _netlink() -> ModuleType:
-    """Imported at first use: a host whose interfaces are never limited is spared its memory."""
-    return importlib.import_module("fairuse_agent.limiter.kernel.netlink")
 
 
 def index_of(interface: str) -> int:
@@ -82,7 +62,8 @@ def index_of(interface: str) -> int:
 def measure(knob: Knob) -> dict[str, float]:
     """Bytes that went the knob's way. Raises Gone."""
     check_present(knob)
-    counter = "tx_bytes" if knob.kind == "shaper" else "rx_bytes"
+    towards_tenant = knob.kind in ("shaper", "libvirt-in")
+    counter = "tx_bytes" if towards_tenant else "rx_bytes"
     try:
         return {"bytes": float((NET / knob.target / "statistics" / counter).read_text())}
     except FileNotFoundError as error:
@@ -95,57 +76,63 @@ def check_present(knob: Knob) -> None:
         raise Gone(f"interface {knob.target} was removed, and another has its name")
 
 
-def tbf_for(rate: int) -> bytes:
-    """Our TBF for a rate in bytes/s."""
-    burst = min(max(SMALLEST_BURST_BYTES, int(rate * BURST_SECONDS)), HIGHEST_BURST_BYTES)
-    queue = max(SMALLEST_QUEUE_BYTES, int(rate * LONGEST_QUEUE_SECONDS))
-    return tcattr.tbf(rate, burst, min(burst + queue, HIGHEST_BURST_BYTES))
-
-
 class Shaper:
-    """`root` of the interface: the kernel's default, our TBF and its rate, or somebody else's; and
-    `tx_queue_len`, which the kernel raises from 0 when a qdisc is put there."""
+    """`root` of the interface: the kernel's default, our HTB, or somebody else's; the `rate`
+    (bytes/s) and the `queue` (bytes) of ours; and `tx_queue_len`, which the kernel raises from 0
+    when a qdisc is put there."""
 
     def fields(self, amounts: Amounts, before: Fields) -> Fields:
-        """A TBF of this rate. Refused where somebody else's qdisc stands."""
-        if before["root"] != DEFAULT:
+        """Our HTB of this rate. Refused where somebody else's qdisc stands."""
+        if before["root"] != DEFAULT and not before["root"].startswith(NO_QUEUE):
             raise Refused(
                 f"the interface has a qdisc that the kernel did not put there: {before['root']}."
                 " Whoever put it (libvirt <bandwidth>, Proxmox, an administrator) has to limit it",
                 promise=3,
             )
+        rate = round(amounts["bytes"])
         return {
-            "root": f"tbf {round(amounts['bytes'])}",
+            "root": OURS,
+            "rate": str(rate),
+            "queue": str(shaping.queue_for(rate)),
             "tx_queue_len": ANY_TX_QUEUE_LENGTH,
         }
 
     def read(self, knob: Knob) -> Fields:
         """How the root stands, and with the kernel's default the interface's queue length."""
         check_present(knob)
-        root = root_of(knob.identity)
-        length = _tx_queue_length(knob) if root == DEFAULT else ANY_TX_QUEUE_LENGTH
-        return {"root": root, "tx_queue_len": length}
+        found = shaping.shaping_of(knob.identity)
+        length = _tx_queue_length(knob) if found.root == DEFAULT else ANY_TX_QUEUE_LENGTH
+        return {
+            "root": found.root,
+            "rate": _or_none(found.rate),
+            "queue": _or_none(found.queue),
+            "tx_queue_len": length,
+        }
 
     def write(self, knob: Knob, fields: Fields) -> None:
-        """Put our TBF there, or take it away. The queue length goes back first: with our TBF still
+        """Put our HTB there, or take it away. The queue length goes back first: with our HTB still
         there, a cut in between is seen as ours."""
         check_present(knob)
-        if fields["root"] != DEFAULT:
-            _shape(knob.identity, fields["root"])
+        if fields["root"] == OURS:
+            shaping.shape(knob.identity, int(fields["rate"]))
+            return
+        if fields["root"].startswith(NO_QUEUE):
+            major = int(fields["root"].removeprefix(NO_QUEUE).rstrip(":"), 16)
+            netlink_module().replace_qdisc(knob.identity, NO_QUEUE.strip(), major << 16, b"")
             return
         length = fields["tx_queue_len"]
         if length == "0" and _tx_queue_length(knob) == str(TX_QUEUE_LENGTH_BY_KERNEL):
-            _netlink().set_tx_queue_length(knob.identity, 0)
-        if root_of(knob.identity) != DEFAULT:
-            _netlink().delete_root(knob.identity)
+            netlink_module().set_tx_queue_length(knob.identity, 0)
+        if shaping.shaping_of(knob.identity).root != DEFAULT:
+            shaping.unshape(knob.identity)
 
 
 class Ingress:
     """What happens to packets that the interface receives.
 
     `qdisc` is none, ingress or somebody else's; `filter` is what our own does (known by its
-    priority), none, or somebody else's where only others stand;
-    with an IFB, `ifb` is its root ("none" without the IFB). The IFB's name comes from the
+    priority), none, or somebody else's where only others stand. With an IFB, `ifb` says that it
+    is there, `ifb_rate` and `ifb_queue` how our HTB on it is set. The IFB's name comes from the
     interface's index, so that the journalled knob names it before it is made.
     """
 
@@ -162,20 +149,31 @@ class Ingress:
                 promise=3,
             )
         rate = round(amounts["bytes"])
+        ours = {**before, "qdisc": "ingress"}
         if self._way.police:
-            return {"ifb": NONE, "qdisc": "ingress", "filter": f"police {rate}"}
-        return {"ifb": f"tbf {rate}", "qdisc": "ingress", "filter": "redirect to our IFB"}
+            return {**ours, "filter": f"police {rate}"}
+        return {
+            **ours,
+            "filter": "redirect to our IFB",
+            "ifb": OUR_IFB,
+            "ifb_rate": str(rate),
+            "ifb_queue": str(shaping.queue_for(rate)),
+        }
 
     def read(self, knob: Knob) -> Fields:
         """How it stands."""
         check_present(knob)
-        netlink = _netlink()
-        kinds = [q.kind for q in netlink.qdiscs(knob.identity) if q.parent != 0xFFFFFFFF]
+        netlink = netlink_module()
+        kinds = [
+            qdisc.kind
+            for qdisc in netlink.qdiscs(knob.identity)
+            if qdisc.parent == netlink.TC_H_INGRESS
+        ]
         ifb = _ifb_index(knob)
         fields = {
             "qdisc": NONE if not kinds else "ingress" if kinds == ["ingress"] else OTHER,
             "filter": NONE,
-            "ifb": NONE if ifb is None else root_of(ifb),
+            **_ifb_fields(ifb),
         }
         if kinds:
             found = netlink.filters(knob.identity)
@@ -189,7 +187,7 @@ class Ingress:
         if fields["qdisc"] == NONE:
             self._take_down(knob)
             return
-        netlink = _netlink()
+        netlink = netlink_module()
         ifb = None
         if fields["ifb"] != NONE:
             if _ifb_index(knob) is None:
@@ -197,7 +195,7 @@ class Ingress:
             ifb = _ifb_index(knob)
             if ifb is None:
                 raise KernelError(f"{ifb_name(knob)} was removed while it was being set up")
-            _shape(ifb, fields["ifb"])
+            shaping.shape(ifb, int(fields["ifb_rate"]))
         if self.read(knob)["qdisc"] == NONE:
             netlink.add_ingress(knob.identity)
         self._put_filter(knob, fields["filter"], ifb)
@@ -215,13 +213,15 @@ class Ingress:
     def _put_filter(self, knob: Knob, wanted: str, ifb: int | None) -> None:
         if self.read(knob)["filter"] == wanted:
             return
-        netlink = _netlink()
+        netlink = netlink_module()
         if ifb is not None:
             actions = tcattr.redirect(ifb)
         else:
             rate = int(wanted.removeprefix("police "))
             burst = max(2 * MERGED_PACKET_BYTES, int(rate * POLICED_BURST_SECONDS))
-            actions = tcattr.police(rate, min(burst, HIGHEST_BURST_BYTES), MERGED_PACKET_BYTES)
+            actions = tcattr.police(
+                rate, min(burst, shaping.HIGHEST_BURST_BYTES), MERGED_PACKET_BYTES
+            )
         ours = [f for f in netlink.filters(knob.identity) if f.priority == netlink.OUR_PRIORITY]
         kind = self._way.classifier
         options = tcattr.u32_all(actions) if kind == "u32" else tcattr.matchall(actions)
@@ -229,7 +229,7 @@ class Ingress:
 
     def _take_down(self, knob: Knob) -> None:
         """Only what is ours: with another's filter beside it, the ingress qdisc stays."""
-        netlink = _netlink()
+        netlink = netlink_module()
         if any(qdisc.kind == "ingress" for qdisc in netlink.qdiscs(knob.identity)):
             others = 0
             for found in netlink.filters(knob.identity):
@@ -244,7 +244,7 @@ class Ingress:
     @staticmethod
     def _remove_ifb(knob: Knob) -> None:
         if _ifb_index(knob) is not None:
-            _netlink().delete_link(ifb_name(knob))
+            netlink_module().delete_link(ifb_name(knob))
 
 
 def _told(found: Filter, ifb: int | None) -> str:
@@ -276,16 +276,16 @@ def _ifb_index(knob: Knob) -> int | None:
         return None
 
 
-def _shape(index: int, root: str) -> None:
-    _netlink().replace_root(index, "tbf", ROOT_HANDLE, tbf_for(int(root.removeprefix("tbf "))))
+def _ifb_fields(index: int | None) -> Fields:
+    if index is None:
+        return {"ifb": NONE, "ifb_rate": NONE, "ifb_queue": NONE}
+    found = shaping.shaping_of(index)
+    return {
+        "ifb": OUR_IFB if found.root in (DEFAULT, OURS) else OTHER,
+        "ifb_rate": _or_none(found.rate),
+        "ifb_queue": _or_none(found.queue),
+    }
 
 
-def root_of(index: int) -> str:
-    """The root qdisc in a few words: the default, "tbf RATE" when ours, else what it is."""
-    roots = [q for q in _netlink().qdiscs(index) if q.parent == 0xFFFFFFFF]
-    if not roots or (roots[0].handle == 0 and roots[0].kind in KERNEL_DEFAULTS):
-        return DEFAULT
-    found = roots[0]
-    if found.kind == "tbf" and found.handle == ROOT_HANDLE:
-        return f"tbf {tcattr.tbf_rate(found.options)}"
-    return f"{found.kind} {found.handle >> 16:x}:"
+def _or_none(figure: int | None) -> str:
+    return NONE if figure is None else str(figure)
