@@ -6,12 +6,13 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check constraints catalogues format clean
+.PHONY: help setup demo run test test-host host-shell check constraints catalogues format clean
 
 help:
 	@echo "make demo    the whole story on this machine's kernel, about two minutes"
 	@echo "make run     watch this host: limiter, agent and controller, state under var/"
 	@echo "make test    the tests        make check   ruff, mypy, import-linter"
+	@echo "make test-host   tests on a booted Debian 12; make host-shell opens a shell in one"
 
 setup: $(STAMP)
 
@@ -27,6 +28,13 @@ run: setup
 
 test: setup
 	$(BIN)/pytest $(ARGS)
+
+# On a Debian 12 that is built, booted in a virtual machine and thrown away; see docs/testing.md.
+test-host: setup
+	$(BIN)/pytest tests/booted $(ARGS)
+
+host-shell: setup
+	@$(BIN)/python -m tests.testhost shell
 
 check: setup
 	$(BIN)/ruff check .
