@@ -38,13 +38,17 @@ class SocketUse:
 
     @property
     def cgroups(self) -> list[str]:
-        """Those that have to be read."""
+        """The units that have to be read."""
         return [path for paths in self._cgroups.values() for path in paths]
 
     def arrange(self, cgroups: Mapping[str, Sequence[str]]) -> None:
-        """These are the cgroups by tenant now. What is new counts from its first reading on: it may
+        """These are the cgroups by tenant now; of them, systemd's units count. What is new counts from its first reading on: it may
         have been there long before it was this tenant's, or without an interface."""
-        self._cgroups = cgroups
+        self._cgroups = {
+            tenant: units
+            for tenant, paths in cgroups.items()
+            if (units := [path for path in paths if unit_of(path)])
+        }
         self._before = {path: self._before[path] for path in self.cgroups if path in self._before}
 
     def take(self, readings: Readings | None, trouble: str) -> None:
@@ -74,7 +78,7 @@ class SocketUse:
         if self._now is None:
             return [f"network use of tenants without an interface is not measured: {self.trouble}"]
         found = []
-        off = [path for path in self.cgroups if unit_of(path) and self._now.get(path, ()) is None]
+        off = [path for path in self.cgroups if self._now.get(path, ()) is None]
         if off:
             found.append(
                 f"network use of {len(off)} cgroups is not measured, first {off[0]}: systemd's"
