@@ -42,8 +42,11 @@ class SocketUse:
         return [path for paths in self._cgroups.values() for path in paths]
 
     def arrange(self, cgroups: Mapping[str, Sequence[str]]) -> None:
-        """These are the cgroups by tenant now; of them, systemd's units count. What is new counts from its first reading on: it may
-        have been there long before it was this tenant's, or without an interface."""
+        """These are the cgroups by tenant now; of them, systemd's units count.
+
+        What is new counts from its first reading on: it may have been there long before it was
+        this tenant's, or without an interface.
+        """
         self._cgroups = {
             tenant: units
             for tenant, paths in cgroups.items()
