@@ -17,6 +17,7 @@ from fairuse_agent.sampling.ipaccounting import IpAccounting
 from fairuse_agent.sampling.links import Links
 from fairuse_agent.sampling.netlink import LinkCounters, RouteSocket
 from fairuse_agent.sampling.rundelay import RunDelay
+from fairuse_agent.sampling.socketuse import read_loopback
 from fairuse_agent.sampling.tenants import Tenants
 from fairuse_agent.settings import AgentSettings
 from fairuse_agent.tenancy.discovery import TenantCgroups
@@ -67,6 +68,7 @@ class Sampler:
         rules = TenantRules(settings)
         self._route = route or RouteSocket()
         self._accounting = accounting or IpAccounting()
+        self._sys_root = sys_root
         self._links = Links(rules)
         self._counters: dict[int, LinkCounters] = {}
         self._fresh: Set[int] | None = None
@@ -100,8 +102,10 @@ class Sampler:
         """Ask beforehand what cannot be read at once: systemd's counters of those tenants that
         have no interface. Takes a bounded time, and never raises for a bus that does not answer."""
         sockets = self._tenants.sockets
+        before = read_loopback(self._sys_root)
         readings = await self._accounting.read(sockets.cgroups)
-        sockets.take(readings, self._accounting.trouble)
+        after = read_loopback(self._sys_root)
+        sockets.take(readings, self._accounting.trouble, before, after)
 
     def read(self) -> Round | None:
         """What happened since the last call; None the first time, which sets the baseline.

@@ -3,19 +3,19 @@ may have been loopback.
 
 The counters of sockets have loopback in them, and a database that a tenant speaks to over it is
 no use of the uplink. How much of it is whose nobody tells, but `lo` tells how much there was: no
-tenant's part can be more. Taking off all of it from each gives a figure that is never too high.
+tenant's part can be more. Taking off all of it from each gives a figure that is never too high:
+it is read before and after the units, and the longer stretch counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from fairuse_agent.sampling.ipaccounting import IpCounters, unit_of
-from fairuse_agent.sampling.netlink import LinkCounters
 from fairuse_agent.sampling.parse import increase
 
-_LOOPBACK_INDEX = 1
-"""LOOPBACK_IFINDEX (include/net/flow.h): the same in every network namespace."""
 _MATERIAL = 0.1
 """Loopback that took this part of all that sockets moved is worth a note."""
 
@@ -25,6 +25,24 @@ Readings = Mapping[str, IpCounters | None]
 """Counters by cgroup; None for a unit without accounting."""
 
 
+class Loopback(NamedTuple):
+    """What went over the loopback interface: as much in as out."""
+
+    moved_bytes: int = 0
+    packets: int = 0
+
+
+def read_loopback(sys_root: Path) -> Loopback:
+    """Totals of this network namespace; nothing where there is no loopback interface."""
+    counters = sys_root / "class/net/lo/statistics"
+    try:
+        return Loopback(
+            int((counters / "rx_bytes").read_bytes()), int((counters / "rx_packets").read_bytes())
+        )
+    except OSError:
+        return Loopback()
+
+
 class SocketUse:
     """What the cgroups of each tenant without an interface moved since the last round."""
 
@@ -32,6 +50,8 @@ class SocketUse:
         self._cgroups: Mapping[str, Sequence[str]] = {}
         self._before: dict[str, IpCounters] = {}
         self._now: Readings | None = {}
+        self._loopback = self._loopback_after = Loopback()
+        self._loopback_before: Loopback | None = None
         self._lost_to_loopback = False
         self.trouble = ""
         """Why nothing could be read at the last reading."""
@@ -54,18 +74,21 @@ class SocketUse:
         }
         self._before = {path: self._before[path] for path in self.cgroups if path in self._before}
 
-    def take(self, readings: Readings | None, trouble: str) -> None:
-        """What was read for the round that comes; None when it could not be, and `trouble`."""
+    def take(
+        self, readings: Readings | None, trouble: str, before: Loopback, after: Loopback
+    ) -> None:
+        """What was read for the round that comes; None when it could not be, and `trouble`. The
+        loopback's counters were read before that and after."""
         self._now, self.trouble = readings, trouble
+        self._loopback, self._loopback_after = before, after
 
-    def usage(
-        self, links_before: Mapping[int, LinkCounters], links_now: Mapping[int, LinkCounters]
-    ) -> dict[str, IpCounters]:
+    def usage(self) -> dict[str, IpCounters]:
         """By tenant, since the last round."""
         if self._now is None:
             self._before = {}  # What is gained until the next reading belongs to no one interval.
             return {}
-        loopback = _loopback(links_before, links_now)
+        since, self._loopback_before = self._loopback_before, self._loopback
+        loopback = _spread(since or self._loopback, self._loopback_after)
         used, moved = dict[str, IpCounters](), 0
         for tenant, paths in self._cgroups.items():
             total = NO_TRAFFIC
@@ -108,16 +131,10 @@ class SocketUse:
         return now if started_anew else _less(now, before)
 
 
-def _loopback(before: Mapping[int, LinkCounters], now: Mapping[int, LinkCounters]) -> IpCounters:
-    one, other = before.get(_LOOPBACK_INDEX), now.get(_LOOPBACK_INDEX)
-    if one is None or other is None:
-        return NO_TRAFFIC
-    return IpCounters(
-        in_bytes=increase(one[2], other[2]),
-        out_bytes=increase(one[3], other[3]),
-        in_packets=increase(one[0], other[0]),
-        out_packets=increase(one[1], other[1]),
-    )
+def _spread(before: Loopback, now: Loopback) -> IpCounters:
+    moved = increase(before.moved_bytes, now.moved_bytes)
+    packets = increase(before.packets, now.packets)
+    return IpCounters(moved, moved, packets, packets)
 
 
 def _sum(one: IpCounters, other: IpCounters) -> IpCounters:

@@ -118,7 +118,7 @@ class Tenants:
         """Everybody's use since the last round, which took `seconds`."""
         self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
         usages = []
-        by_sockets = self.sockets.usage(links_before, links_now)
+        by_sockets = self.sockets.usage()
         for tenant in self._by_name.values():
             total = _NOTHING
             for watched in tenant.cgroups:

@@ -9,17 +9,15 @@ import pytest
 
 from fairuse_agent.sampling import ipaccounting
 from fairuse_agent.sampling.ipaccounting import IpAccounting, IpCounters, unit_of
-from fairuse_agent.sampling.netlink import LinkCounters
-from fairuse_agent.sampling.socketuse import SocketUse
+from fairuse_agent.sampling.socketuse import Loopback, SocketUse
 from tests.sampling.bus import OFF, bus
 
 ANNA = "/user.slice/user-1001.slice"
 SHOP = "/system.slice/php-fpm@shop.service"
 
 
-def lo(moved: int) -> dict[int, LinkCounters]:
-    """Counters of the loopback interface, and of an uplink that is not to matter."""
-    return {1: (moved // 1000, moved // 1000, moved, moved, 0, 0, 0, 0), 2: (9,) * 8}
+def lo(moved: int) -> Loopback:
+    return Loopback(moved, moved // 1000)
 
 
 @pytest.mark.parametrize(
@@ -89,60 +87,75 @@ async def test_a_host_without_a_bus_is_told(tmp_path: Path) -> None:
     assert accounting.trouble == ""
 
 
-def used(sockets: SocketUse, loopback: tuple[int, int] = (0, 0)) -> IpCounters:
-    return sockets.usage(lo(loopback[0]), lo(loopback[1]))["anna"]
+def used(
+    sockets: SocketUse,
+    readings: dict[str, IpCounters | None] | None,
+    loopback: tuple[int, int] = (0, 0),
+    trouble: str = "",
+) -> IpCounters | None:
+    """Anna's use, with the loopback's counters before and after the reading."""
+    sockets.take(readings, trouble, lo(loopback[0]), lo(loopback[1]))
+    return sockets.usage().get("anna")
 
 
 def watched(*cgroups: str) -> SocketUse:
     sockets = SocketUse()
     sockets.arrange({"anna": cgroups})
-    sockets.take({path: IpCounters(1000, 1000, 1, 1) for path in cgroups}, "")
-    assert used(sockets) == IpCounters(), "what was moved before is nobody's interval"
+    first = {path: IpCounters(1000, 1000, 1, 1) for path in cgroups}
+    assert used(sockets, first) == IpCounters(), "what was moved before is nobody's interval"
     return sockets
 
 
 def test_a_tenants_units_add_up() -> None:
     sockets = watched(ANNA, SHOP)
-    sockets.take({ANNA: IpCounters(4000, 6000, 4, 6), SHOP: IpCounters(1500, 1000, 2, 1)}, "")
-    assert used(sockets) == IpCounters(3500, 5000, 4, 5)
+    assert used(
+        sockets, {ANNA: IpCounters(4000, 6000, 4, 6), SHOP: IpCounters(1500, 1000, 2, 1)}
+    ) == IpCounters(3500, 5000, 4, 5)
     assert sockets.notes() == []
 
 
 def test_what_may_have_been_loopback_is_not_counted() -> None:
     sockets = watched(ANNA)
-    sockets.take({ANNA: IpCounters(901_000, 51_000, 901, 51)}, "")
-    assert used(sockets, (0, 60_000)) == IpCounters(840_000, 0, 840, 0)
+    assert used(
+        sockets, {ANNA: IpCounters(901_000, 51_000, 901, 51)}, (50_000, 60_000)
+    ) == IpCounters(840_000, 0, 840, 0)
     assert any("loopback" in note for note in sockets.notes())
+
+
+def test_loopback_counts_from_before_the_last_reading_to_after_this_one() -> None:
+    """The two counters are not read in one moment: what moved in between must not be left over."""
+    sockets = watched(ANNA)
+    assert used(sockets, {ANNA: IpCounters(1000, 1000, 1, 1)}, (5_000, 9_000)) == IpCounters()
+    assert used(sockets, {ANNA: IpCounters(5000, 5000, 5, 5)}, (9_000, 9_000)) == IpCounters()
+    assert used(sockets, {ANNA: IpCounters(6000, 6000, 6, 6)}, (9_000, 9_000)) == IpCounters(
+        1000, 1000, 1, 1
+    )
 
 
 def test_a_unit_that_started_anew_counts_from_zero() -> None:
     sockets = watched(ANNA)
-    sockets.take({ANNA: IpCounters(400, 300, 1, 1)}, "")
-    assert used(sockets) == IpCounters(400, 300, 1, 1)
+    assert used(sockets, {ANNA: IpCounters(400, 300, 1, 1)}) == IpCounters(400, 300, 1, 1)
 
 
 def test_accounting_that_is_off_is_told_and_counts_from_when_it_is_on() -> None:
     sockets = watched(ANNA)
-    sockets.take({ANNA: None}, "")
-    assert used(sockets) == IpCounters()
+    assert used(sockets, {ANNA: None}) == IpCounters()
     assert any(f"first {ANNA}" in note and "IPAccounting" in note for note in sockets.notes())
-    sockets.take({ANNA: IpCounters(9000, 9000, 9, 9)}, "")
-    assert used(sockets) == IpCounters()
-    sockets.take({ANNA: IpCounters(9500, 9000, 10, 9)}, "")
-    assert used(sockets) == IpCounters(500, 0, 1, 0)
+    assert used(sockets, {ANNA: IpCounters(9000, 9000, 9, 9)}) == IpCounters()
+    assert used(sockets, {ANNA: IpCounters(9500, 9000, 10, 9)}) == IpCounters(500, 0, 1, 0)
 
 
 def test_what_moved_while_the_bus_was_silent_belongs_to_no_interval() -> None:
     sockets = watched(ANNA)
-    sockets.take(None, "no answer within 1.0 s")
-    assert sockets.usage(lo(0), lo(0)) == {}
+    assert used(sockets, None, trouble="no answer within 1.0 s") is None
     assert any("no answer" in note for note in sockets.notes())
-    sockets.take({ANNA: IpCounters(9000, 9000, 9, 9)}, "")
-    assert used(sockets) == IpCounters()
+    assert used(sockets, {ANNA: IpCounters(9000, 9000, 9, 9)}) == IpCounters()
 
 
 def test_a_unit_that_was_another_tenants_does_not_bring_its_past() -> None:
     sockets = watched(ANNA)
     sockets.arrange({"anna": (ANNA, SHOP)})
-    sockets.take({ANNA: IpCounters(1000, 1000, 1, 1), SHOP: IpCounters(10**9, 10**9, 1, 1)}, "")
-    assert used(sockets) == IpCounters()
+    assert (
+        used(sockets, {ANNA: IpCounters(1000, 1000, 1, 1), SHOP: IpCounters(10**9, 10**9, 1, 1)})
+        == IpCounters()
+    )
