@@ -7,11 +7,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.testhost import needs
+from tests.testhost import needs, network
 from tests.testhost.host import Host
 from tests.testhost.image import Image
 from tests.testhost.image import image as build_image
 from tests.testhost.machine import Shape
+
+_SMALL = Shape(processors=1, memory_mebibytes=768)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,12 +46,27 @@ def host(image: Image) -> Iterator[Host]:
 
 
 @pytest.fixture
-def fresh_host(image: Image) -> Iterator[Callable[..., Host]]:
-    """Makes machines of a test's own, Fairuse installed, gone after it: `fresh_host(memory...)`."""
+def lan(image: Image) -> Iterator[Callable[..., list[Host]]]:
+    """Several machines on a private network: `lan(3)` boots node1 to node3, small ones.
+
+    They find each other by name; Fairuse is not installed (`node.install()` does it).
+    """
     with ExitStack() as running:
 
-        def boot(**shape: object) -> Host:
-            booted = running.enter_context(Host(Shape(**shape), image))  # type: ignore[arg-type]  # a Shape's own fields
+        def boot(number: int, shape: Shape = _SMALL) -> list[Host]:
+            names = [f"node{position + 1}" for position in range(number)]
+            return running.enter_context(network.lan(image, names, shape))
+
+        yield boot
+
+
+@pytest.fixture
+def fresh_host(image: Image) -> Iterator[Callable[[Shape], Host]]:
+    """Boots machines of a test's own, Fairuse installed, gone after it: `fresh_host(Shape())`."""
+    with ExitStack() as running:
+
+        def boot(shape: Shape) -> Host:
+            booted = running.enter_context(Host(shape, image))
             booted.wait_until_up()
             booted.install()
             return booted

@@ -65,7 +65,7 @@ class Machine:
             device = f"virtio-blk-pci,drive=extra{number},serial=extra{number}"
             arguments += ["-drive", drive, "-device", device]
         # restrict=on: from the guest, only the forwarded connections exist.
-        arguments += ["-netdev", "user,id=uplink,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"]
+        arguments += ["-netdev", "user,id=uplink,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22"]
         arguments += ["-device", "virtio-net-pci,netdev=uplink,mac=52:54:00:fa:00:01"]
         if shape.network:
             mac, netdev = shape.network

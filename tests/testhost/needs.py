@@ -34,6 +34,8 @@ def check() -> None:
     if missing:
         programs, packages = ", ".join(missing), " ".join(sorted(set(missing.values())))
         reasons.append(f"no {programs} here: apt-get install {packages}")
+    if os.geteuid():
+        reasons.append("not root: the files of the image belong to root")
     if sys.version_info[:2] != (3, 11):
         reasons.append(
             "the wheels are for Debian 12's Python 3.11, and this is Python "

@@ -13,8 +13,8 @@ from .commands import tail
 from .needs import SEARCH_PATH
 
 # The kernel ends it with its parent, however that one ends.
-_QEMU = ("setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64")
-_QEMU += ("-no-user-config", "-S", "-qmp", "stdio")
+_QEMU = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"]
+_QEMU += ["-no-user-config", "-S", "-qmp", "stdio"]
 
 
 class QemuEndedError(Exception):

@@ -16,7 +16,14 @@ _ENVIRONMENTS = {
     "fairuse": ("agent", "systemd", "libvirt", "controller", "cli"),
     "fairuse-tests": ("demo", "dev"),
 }
-_PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"]
+_PIP: list[str | Path] = [
+    sys.executable,
+    "-m",
+    "pip",
+    "--quiet",
+    "--disable-pip-version-check",
+    "wheel",
+]
 
 
 def wheelhouse() -> Path:
@@ -33,8 +40,8 @@ def wheelhouse() -> Path:
             listed = folder / f"{name}.txt"
             listed.write_text("".join(f"{requirement}\n" for requirement in requirements))
             lists += ["--requirement", listed]
-        command = ["--constraint", constraints, "--wheel-dir", folder, *lists]
-        run([*_PIP, *command], timeout_seconds=900)
+        lists += ["--constraint", constraints, "--wheel-dir", folder]
+        run([*_PIP, *lists], timeout_seconds=900)
 
     made_from = [constraints.read_bytes(), repr(wanted).encode(), sys.version.encode()]
     return cache.entry("wheels", made_from, build)
@@ -42,8 +49,7 @@ def wheelhouse() -> Path:
 
 def fairuse_wheel(folder: Path) -> Path:
     """Fairuse as it is in this tree, built into that folder."""
-    command = ["--no-deps", "--wheel-dir", folder, REPOSITORY]
-    run([*_PIP, *command], timeout_seconds=300)
+    run([*_PIP, "--no-deps", "--wheel-dir", folder, REPOSITORY], timeout_seconds=300)
     (built,) = folder.glob("fairuse-*.whl")
     return built
 
