@@ -89,6 +89,8 @@ class StandingLimits:
         if not turned:
             return refusal or Refusal(None, "the tenant's cgroups or interfaces are gone")
         self.held[order.order] = Standing(order, turned, counters, self._clock.boottime())
+        if refusal is not None:
+            log.warning("order %s is held on the rest: %s", order.order, refusal.reason)
         log.info(
             "held: order %s, tenant %s, %s to %s on %s",
             order.order,

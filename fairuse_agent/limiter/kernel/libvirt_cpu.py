@@ -10,13 +10,15 @@ set anew when that changes.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, Knob, Refused
 from fairuse_agent.limiter.kernel.libvirt_calls import LIVE, Libvirt, check_scope, domain_id
 from fairuse_agent.limiter.kernel.mounts import Mounts
+
+Result = TypeVar("Result")
 
 UNLIMITED = "max"
 _UNLIMITED_FROM = 2**44 - 1
@@ -117,20 +119,23 @@ class VcpuQuotas:
 
     def read(self, knob: Knob) -> Fields:
         """How the domain stands."""
-        told = self._ask(knob, lambda domain: domain.schedulerParametersFlags(LIVE))
-        quota = int(told["vcpu_quota"])
-        unlimited = quota <= 0 or quota >= _UNLIMITED_FROM
-        return {
-            "vcpu_quota": UNLIMITED if unlimited else str(quota),
-            "vcpu_period": str(told["vcpu_period"]),
-        }
+        return self._ask(knob, _standing)
 
     def write(self, knob: Knob, fields: Fields) -> None:
-        """Set them for what runs now. In the domain's live XML, "max" stays as <quota>-1</quota>
-        where there may have been none before: libvirt has no call that takes it out."""
-        quota = -1 if fields["vcpu_quota"] == UNLIMITED else int(fields["vcpu_quota"])
-        wanted = {"vcpu_period": int(fields["vcpu_period"]), "vcpu_quota": quota}
-        self._ask(knob, lambda domain: domain.setSchedulerParametersFlags(wanted, LIVE))
+        """Set what differs for what runs now. In the domain's live XML, "max" stays as
+        <quota>-1</quota> where none was told before: libvirt has no call that takes it out."""
+
+        def set_them(domain: Any) -> None:
+            found = _standing(domain)
+            wanted = {
+                name: -1 if value == UNLIMITED else int(value)
+                for name, value in fields.items()
+                if value != found[name]
+            }
+            if wanted:
+                domain.setSchedulerParametersFlags(wanted, LIVE)
+
+        self._ask(knob, set_them)
 
     def _each(self, knob: Knob, amounts: Amounts) -> tuple[float, int]:
         use = self._use.get(knob)
@@ -140,9 +145,19 @@ class VcpuQuotas:
         rates = use.rates or [0.0] * len(use.vcpus)
         return cores_for_each(amounts["cores"], rates, use.other_rate), len(use.vcpus)
 
-    def _ask(self, knob: Knob, question: Any) -> Any:
+    def _ask(self, knob: Knob, question: Callable[[Any], Result]) -> Result:
         number = domain_id(knob.target)
         if number is None:
             raise Gone(f"{knob.target} is no domain's scope")
         check_scope(self._mounts, knob.target, knob.identity)
         return self._libvirt.ask(knob.target, lambda host: question(host.lookupByID(number)))
+
+
+def _standing(domain: Any) -> Fields:
+    told = domain.schedulerParametersFlags(LIVE)
+    quota = int(told["vcpu_quota"])
+    unlimited = quota <= 0 or quota >= _UNLIMITED_FROM
+    return {
+        "vcpu_period": str(told["vcpu_period"]),
+        "vcpu_quota": UNLIMITED if unlimited else str(quota),
+    }

@@ -6,7 +6,8 @@ knows a limit for reads and writes together, which is what an order is.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Gone, KernelError, Knob, Refused
 from fairuse_agent.limiter.kernel.libvirt_calls import (
@@ -17,6 +18,8 @@ from fairuse_agent.limiter.kernel.libvirt_calls import (
     domain_id,
 )
 from fairuse_agent.limiter.kernel.mounts import Mounts
+
+Result = TypeVar("Result")
 
 _UNIT_OF_STREAM = {"bytes": "bytes_sec", "operations": "iops_sec"}
 _WAYS = ("total", "read", "write")
@@ -105,7 +108,7 @@ class DiskTunes:
             lambda domain: domain.setBlockIoTune(knob.device, wanted, LIVE),
         )
 
-    def _ask(self, cgroup: str, identity: int, question: Any) -> Any:
+    def _ask(self, cgroup: str, identity: int, question: Callable[[Any], Result]) -> Result:
         number = domain_id(cgroup)
         if number is None:
             raise Gone(f"{cgroup} is no domain's scope")

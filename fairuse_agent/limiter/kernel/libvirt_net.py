@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fairuse_agent.limiter.kernel import traffic
 from fairuse_agent.limiter.kernel.knobs import Amounts, Fields, Knob, Refused
 from fairuse_agent.limiter.kernel.libvirt_calls import LIVE, Libvirt, devices
 from fairuse_agent.limiter.kernel.shaping import DEFAULT, netlink_module, shaping_of
 
+Result = TypeVar("Result")
+
 BYTES_OF_RATE, BYTES_OF_BURST = 1000, 1024
 """libvirt hands averages to tc as "kbps" and bursts as "kb" (virNetDevBandwidthSet), which tc
 takes for 1000 bytes/s and 1024 bytes (tried: average 1000 stands as 8 Mbit)."""
 BURST_SECONDS = {"inbound": 0.02, "outbound": traffic.POLICED_BURST_SECONDS}
 SMALLEST_BURST_BYTES = 2 * traffic.MERGED_PACKET_BYTES
+_MARKS_OF_A_TAP = ("tun_flags", "macvtap")
+"""In /sys/class/net of a tap (drivers/net/tun.c), and of a macvtap."""
 _LIBVIRTS_ROOTS = ("htb 1:", DEFAULT)
 _WAY_OF_KIND = {"libvirt-in": "inbound", "libvirt-out": "outbound"}
 
@@ -32,8 +37,10 @@ class Bandwidths:
 
     def knob(self, resource: str, interface: str) -> Knob | None:
         """The knob of a domain's interface, None for one that is no domain's. Raises Gone or
-        KernelError."""
+        KernelError. A veth cannot be one: its limits do not wait for libvirtd."""
         index = traffic.index_of(interface)
+        if not any((traffic.NET / interface / mark).exists() for mark in _MARKS_OF_A_TAP):
+            return None
         if index not in self._domains:
             self._domains[index] = self._libvirt.ask(
                 interface, lambda host: _owner_of(host, interface)
@@ -95,7 +102,7 @@ class Bandwidths:
         wanted = {f"{way}.{name}": int(value) for name, value in fields.items() if name != "others"}
         self._ask(knob, lambda domain: domain.setInterfaceParameters(knob.target, wanted, LIVE))
 
-    def _ask(self, knob: Knob, question: Any) -> Any:
+    def _ask(self, knob: Knob, question: Callable[[Any], Result]) -> Result:
         return self._libvirt.ask(
             knob.target, lambda host: question(host.lookupByUUIDString(knob.device))
         )

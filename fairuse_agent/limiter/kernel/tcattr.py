@@ -27,7 +27,9 @@ _EGRESS_REDIRECT = 1
 _RATESPEC = struct.Struct("=BBHhHI")
 _UINT32_MAX = 2**32 - 1
 _RATE_TABLE = bytes(1024)
-"""Old kernels computed times from this table; since 3.8 it must be there and is not read."""
+_CELL_LOG = 3
+"""Old kernels computed times from this table; since 3.8 a policer must bring it, with a cell size
+that is not 0 (qdisc_get_rtab, net/sched/sch_api.c), and neither is used."""
 
 
 def attribute(kind: int, body: bytes) -> bytes:
@@ -88,7 +90,7 @@ def byte_queue_limit(options: bytes) -> int:
 def police(rate: int, burst: int, mtu: int) -> bytes:
     """A list of one policer that drops what exceeds: bytes/s, bytes at once, largest packet."""
     parms = struct.pack("=IiIII", 0, _ACT_SHOT, 0, _ticks(burst, rate), mtu)
-    parms += _rate_spec(rate) + _rate_spec(0) + struct.pack("=iiI", 0, 0, 0)
+    parms += _rate_spec(rate, _CELL_LOG) + _rate_spec(0) + struct.pack("=iiI", 0, 0, 0)
     options = (
         attribute(_POLICE_TBF, parms)
         + attribute(_POLICE_RATE, _RATE_TABLE)
@@ -146,10 +148,10 @@ def _action(kind: bytes, options: bytes) -> bytes:
     return attribute(1 | _NLA_F_NESTED, body)
 
 
-def _rate_spec(rate: int) -> bytes:
+def _rate_spec(rate: int, cell_log: int = 0) -> bytes:
     """struct tc_ratespec for Ethernet; a 64-bit rate is told by its own attribute as well."""
     linklayer_ethernet = 1 if rate else 0
-    return _RATESPEC.pack(0, linklayer_ethernet, 0, 0, 0, min(rate, _UINT32_MAX))
+    return _RATESPEC.pack(cell_log, linklayer_ethernet, 0, 0, 0, min(rate, _UINT32_MAX))
 
 
 def _rate64(kind: int, rate: int) -> bytes:

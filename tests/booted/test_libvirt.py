@@ -1,0 +1,247 @@
+"""A real libvirt domain, software emulation inside whatever the test host is, limited by libvirt.
+
+It has no operating system: 512 bytes of a boot sector burn CPU or read its disk for ever. What a
+guest sends cannot be made that way, so that limit is only read back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.booted.test_tc import bits
+from tests.testhost.host import Host
+
+BURN = bytes.fromhex("ebfe")
+"""jmp $"""
+READ = bytes.fromhex("31c08ed8be0d7cb442cd13ebf7") + bytes.fromhex(
+    "10004000000000100000000000000000"
+)
+"""xor ax,ax; mov ds,ax; again: mov si,packet; mov ah,42h (BIOS: extended read); int 13h;
+jmp again; packet: 64 sectors from the first on, to 1000:0000."""
+DISK = "/var/lib/libvirt/images/fairuse-noisy.img"
+DOMAIN = """
+<domain type='qemu'>
+  <name>noisy-one</name><memory unit='MiB'>64</memory><vcpu>{vcpus}</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/><source file='{disk}'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='bridge'>
+      <mac address='52:54:00:aa:bb:01'/><source bridge='fairuse-br'/>
+      <target dev='fairuse-tap'/><model type='virtio'/>
+    </interface>
+  </devices>
+</domain>
+"""
+STANDING = (
+    "virsh dumpxml noisy-one; virsh schedinfo noisy-one; virsh blkdeviotune noisy-one vda;"
+    " virsh domiftune noisy-one fairuse-tap; tc -d qdisc show dev fairuse-tap;"
+    " tc -d class show dev fairuse-tap; tc -d filter show dev fairuse-tap ingress 2>&1"
+)
+LIMITER = """
+socket = "/run/fairuse-test/socket"
+journal = "/run/fairuse-test/journal"
+agent_users = []
+"""
+ORDER = """
+import json, socket, sys
+from pathlib import Path
+from fairuse_protocol.limits import LimitOrder, SetLimits, GetState, TenantPlace, encode_line
+from fairuse_protocol.messages import Allowance
+(scope,) = Path("/sys/fs/cgroup/machine.slice").glob("machine-qemu*scope")
+fair = Allowance(cores=0.2)
+order = LimitOrder(order="o1", tenant="a", resource="cpu", allowance=fair, fair_share=fair,
+    remaining_seconds=float(sys.argv[2]))
+places = (TenantPlace(tenant="a", weight=1, cgroups=(f"/machine.slice/{scope.name}",)),
+    TenantPlace(tenant="b", weight=20, cgroups=("/system.slice/ssh.service",)))
+request = SetLimits(orders=(order,), places=places, controller_heard_seconds_ago=0)
+with socket.socket(socket.AF_UNIX) as link:
+    link.settimeout(60)
+    link.connect("/run/fairuse-test/socket")
+    link.sendall(encode_line(request if sys.argv[1] == "order" else GetState()))
+    print(link.makefile().readline())
+"""
+
+
+def start(host: Host, sector: bytes, *, vcpus: int = 1) -> None:
+    image = sector.ljust(510, b"\0") + b"\x55\xaa"
+    host.write(DISK, image)
+    host.run(f"truncate -s 64M {DISK}")
+    host.write("/root/noisy.xml", DOMAIN.format(vcpus=vcpus, disk=DISK))
+    host.run("systemctl start libvirtd; virsh create /root/noisy.xml")
+    host.run("ip neigh replace 10.213.8.2 lladdr 52:54:00:aa:bb:01 dev fairuse-br nud permanent")
+
+
+@pytest.fixture
+def bridge(host: Host) -> Iterator[None]:
+    host.run("ip link add fairuse-br type bridge && ip link set fairuse-br up")
+    host.run("ip addr add 10.213.8.1/24 dev fairuse-br")
+    try:
+        yield
+    finally:
+        host.run("virsh destroy noisy-one", check=False)
+        host.run(f"ip link del fairuse-br; rm -f {DISK} /root/noisy.xml", check=False)
+
+
+def standing(host: Host) -> str:
+    """All that libvirt and tc show of the domain. libvirt puts noqueue back under a number that
+    the kernel chooses, and cannot take a vCPU quota out of its live XML: it says "no limit"."""
+    text = host.run(STANDING).stdout
+    text = re.sub(r"qdisc noqueue [0-9a-f]+:", "qdisc noqueue N:", text)
+    text = re.sub(r"\n *<(cputune|/cputune)>", "", text)
+    return re.sub(r"\n *<quota>-1</quota>", "", text)
+
+
+def limited(host: Host, resource: str, amount: float, seconds: float) -> dict[str, Any]:
+    from pathlib import Path
+
+    inside = Path(__file__).with_name("inside_libvirt.py").read_text()
+    before = standing(host)
+    told: dict[str, Any] = json.loads(
+        host.python(inside, resource, str(amount), str(seconds)).stdout
+    )
+    print(f"{resource} at {amount:g}: {told['free']:g} before, {told['part']:.3f} of it while held")
+    assert told["stands"]
+    assert told["restored"]
+    assert standing(host) == before
+    return told
+
+
+def test_cpu_is_held_to_the_order_and_the_quota_comes_back(host: Host, bridge: None) -> None:
+    start(host, BURN)
+    told = limited(host, "cpu", 0.3, 10)
+    assert told["way"] == "libvirt vcpu_quota"
+    assert told["free"] > 0.5
+    assert 0.9 <= told["part"] <= 1.1
+
+
+def test_one_busy_virtual_cpu_of_two_gets_the_whole_order(host: Host, bridge: None) -> None:
+    start(host, BURN, vcpus=2)
+    assert 0.9 <= limited(host, "cpu", 0.3, 10)["part"] <= 1.1
+
+
+def test_disk_reads_are_held_to_the_order_and_the_throttle_goes(host: Host, bridge: None) -> None:
+    start(host, READ)
+    told = limited(host, "disk", 200_000, 10)
+    assert told["way"] == "libvirt iotune"
+    assert told["free"] > 220_000
+    assert 0.9 <= told["part"] <= 1.1
+
+
+def test_packets_towards_the_guest_are_held_and_the_qdiscs_go(host: Host, bridge: None) -> None:
+    start(host, BURN)
+    told = limited(host, "net-in", 1_250_000, 8)
+    assert told["way"] == "libvirt bandwidth"
+    assert bits(told["tc"], "rate") == 1e7
+    assert 0.9 <= told["part"] <= 1.1
+
+
+def test_what_a_guest_sends_is_policed_as_libvirt_does_it(host: Host, bridge: None) -> None:
+    start(host, BURN)
+    assert limited(host, "net-out", 1_250_000, 1)["stands"]
+
+
+def test_an_owners_settings_come_back_as_they_were(host: Host, bridge: None) -> None:
+    start(host, BURN)
+    host.run(
+        "virsh schedinfo noisy-one --live vcpu_quota=90000 vcpu_period=90000;"
+        " virsh blkdeviotune noisy-one vda --live --total-iops-sec 900 --total-iops-sec-max 2000"
+        " --total-iops-sec-max-length 7;"
+        " virsh domiftune noisy-one fairuse-tap --live --inbound 50000,60000,700"
+        " --outbound 40000,0,800"
+    )
+    for resource, amount in (("cpu", 0.3), ("disk", 1e6), ("net-in", 1e6), ("net-out", 1e6)):
+        limited(host, resource, amount, 1)
+
+
+@pytest.fixture
+def limiter(host: Host) -> Iterator[None]:
+    host.write("/run/fairuse-test/limiter.toml", LIMITER)
+    host.run(
+        "systemd-run --unit fairuse-test-limiter --property=Type=exec"
+        " fairuse-limiter run --config /run/fairuse-test/limiter.toml"
+    )
+    host.run("for i in $(seq 300); do [ -S /run/fairuse-test/socket ] && break; sleep 0.1; done")
+    try:
+        yield
+    finally:
+        host.run("systemctl stop fairuse-test-limiter; rm -rf /run/fairuse-test", check=False)
+
+
+def ask(host: Host, what: str, lease: float = 60) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(host.python(ORDER, what, str(lease)).stdout)
+    return told
+
+
+def until_held(host: Host, lease: float) -> None:
+    for _ in range(20):
+        told = ask(host, "order", lease)
+        if told.get("held"):
+            assert told["held"][0]["way"] == "libvirt vcpu_quota"
+            return
+        host.run("sleep 1")
+    pytest.fail(f"never held: {told}")
+
+
+def quota(host: Host) -> str:
+    found = re.search(r"vcpu_quota\s*:\s*(\S+)", host.run("virsh schedinfo noisy-one").stdout)
+    assert found
+    return found[1]
+
+
+def test_a_limit_outlives_libvirtds_restart_and_is_lifted_after_it(
+    host: Host, bridge: None, limiter: None
+) -> None:
+    start(host, BURN)
+    before = quota(host)
+    until_held(host, 600)
+    assert quota(host) == "20000"
+    host.run("systemctl restart libvirtd; systemctl daemon-reload")
+    assert quota(host) == "20000"
+    assert ask(host, "order", 600)["held"]
+    host.run("systemctl stop fairuse-test-limiter")
+    assert quota(host) == before
+
+
+def test_what_a_hanging_libvirtd_does_not_take_is_lifted_when_it_is_back(
+    host: Host, bridge: None, limiter: None
+) -> None:
+    start(host, BURN)
+    before = quota(host)
+    lease = 15 * host.slowness
+    until_held(host, lease)
+    host.run("kill -STOP $(pidof libvirtd)")
+    try:
+        host.run(f"sleep {lease + 5}", timeout_seconds=600)
+        assert ask(host, "state")["lifted"] == [] if "lifted" in ask(host, "state") else True
+    finally:
+        host.run("kill -CONT $(pidof libvirtd)")
+    for _ in range(30):
+        lifted = ask(host, "state").get("lifted")
+        if lifted:
+            break
+        host.run("sleep 1")
+    assert lifted[0]["reason"] in ("lease-ended", "controller-silent")
+    assert lifted[0].get("restored", True)
+    assert quota(host) == before
+
+
+def test_a_domain_that_was_destroyed_takes_its_limit_with_it(
+    host: Host, bridge: None, limiter: None
+) -> None:
+    start(host, BURN)
+    until_held(host, 600)
+    host.run("virsh destroy noisy-one && virsh create /root/noisy.xml")
+    before = quota(host)
+    host.run("systemctl stop fairuse-test-limiter")
+    assert quota(host) == before
+    journal = host.run("journalctl -u fairuse-test-limiter -o cat").stdout
+    assert textwrap.shorten(journal, 100000).count("lifted: order o1") == 1
