@@ -277,13 +277,8 @@ class Keeper:
         self._proofs[order.order] = Proof(order, share, counters, self._clock.boottime())
 
     def _stop_measuring(self) -> None:
-        """What was put into the kernel to measure a tenant goes with its proof or its limit."""
-        counted = [proof.counters for proof in self._proofs.values()]
-        counted += [standing.counters for standing in self._limits.held.values()]
-        try:
-            self._kernel.measure_only(set().union(self._changes.ledger.changes, *counted))
-        except KernelError as error:
-            log.warning("a counter of ours is left, and is removed later: %s", error)
+        proofs = self._proofs.values()
+        self._limits.measure_only(knob for proof in proofs for knob in proof.counters)
 
     def _standing(self) -> int:
         """How many limits there are, those that could not be lifted yet and those that are about
