@@ -96,7 +96,7 @@ wanted, patience = json.loads(sys.argv[1]), float(sys.argv[2])
 amount = Allowance(bytes_per_second=float(sys.argv[3]))
 request = SetLimits(
     orders=tuple(
-        LimitOrder(order=f"{tenant}-{way}", tenant=tenant, resource=way, allowance=amount,
+        LimitOrder(order=f"{sys.argv[4]}-{tenant}-{way}", tenant=tenant, resource=way, allowance=amount,
                    fair_share=amount, remaining_seconds=300)
         for tenant, way in wanted
     ),
@@ -162,9 +162,10 @@ class WebHost:
             f" && {until('test -S /run/fairuse-web.sock')}"
         )
 
-    def order(self, *wanted: tuple[str, str]) -> dict[str, list[dict[str, object]]]:
-        """Order these limits and no others, and wait until they are held; the limiter's state."""
-        words = (json.dumps(wanted), str(20 * self.host.slowness), str(ALLOWED))
+    def order(self, *wanted: tuple[str, str], series: str) -> dict[str, list[dict[str, object]]]:
+        """Order these limits and no others, and wait until they are held; the limiter's state.
+        An order that has ended does not come back: another `series` names new ones."""
+        words = (json.dumps(wanted), str(20 * self.host.slowness), str(ALLOWED), series)
         state = json.loads(self.host.python(ASK, *words).stdout)
         assert len(state.get("held", [])) == len(wanted), state
         return dict(state)
@@ -179,7 +180,9 @@ def web(host: Host) -> Iterator[WebHost]:
     host.write("/etc/fairuse/web-agent.toml", AGENT)
     host.write("/etc/fairuse/web.toml", LIMITER)
     host.run(WORLD)
-    yield WebHost(host)
+    made = WebHost(host)
+    made.start_limiter()
+    yield made
     host.run(END_OF_WORLD, check=False)
 
 
@@ -220,13 +223,12 @@ def test_what_a_customer_moved_is_measured_within_five_percent_by_an_unprivilege
 
 
 def test_a_customer_is_held_both_ways_and_its_neighbour_and_loopback_are_not(web: WebHost) -> None:
-    web.start_limiter()
     before = web.standing()
     for who in ("anna", "bert"):
         web.flow(who, "send", f"{who}-out")
         web.flow(who, "receive", f"{who}-in")
     web.flow("anna", "send", "anna-loopback", to="127.0.0.1")
-    state = web.order(("user-1001", "net-out"), ("user-1001", "net-in"))
+    state = web.order(("user-1001", "net-out"), ("user-1001", "net-in"), series="one")
     assert {each["way"] for each in state["held"]} == {
         "nftables into an HTB class on up0",
         "nftables limit on up0",
@@ -246,21 +248,24 @@ def test_a_customer_is_held_both_ways_and_its_neighbour_and_loopback_are_not(web
     assert again["anna-again"] == pytest.approx(ALLOWED, rel=0.1), (
         "the slice is held, not a service"
     )
-    web.order()
+    web.order(series="one")
     assert web.standing() == before
+    web.host.run("systemctl stop anna-again anna-in anna-loopback bert-out bert-in")
 
 
 def test_one_limit_ends_and_the_others_stands_until_a_killed_limiter_is_started_again(
     web: WebHost,
 ) -> None:
     before = web.standing()
-    web.order(("user-1001", "net-out"), ("user-1002", "net-out"))
-    web.order(("user-1002", "net-out"))
+    web.flow("anna", "send", "anna-two")
+    web.flow("bert", "send", "bert-two")
+    web.order(("user-1001", "net-out"), ("user-1002", "net-out"), series="two")
+    web.order(("user-1002", "net-out"), series="two")
     time.sleep(SETTLED_SECONDS)
-    through = web.rates("anna-again", "bert-out")
+    through = web.rates("anna-two", "bert-two")
     print({name: round(rate / ALLOWED, 3) for name, rate in through.items()})
-    assert through["anna-again"] > 2 * ALLOWED
-    assert through["bert-out"] == pytest.approx(ALLOWED, rel=0.1)
+    assert through["anna-two"] > 2 * ALLOWED
+    assert through["bert-two"] == pytest.approx(ALLOWED, rel=0.1)
     web.host.run("systemctl kill -s KILL fairuse-limiter; sleep 1; systemctl reset-failed")
     assert web.standing() != before
     web.host.run("rm -f /run/fairuse-web.sock")
