@@ -96,8 +96,8 @@ wanted, patience = json.loads(sys.argv[1]), float(sys.argv[2])
 amount = Allowance(bytes_per_second=float(sys.argv[3]))
 request = SetLimits(
     orders=tuple(
-        LimitOrder(order=f"{sys.argv[4]}-{tenant}-{way}", tenant=tenant, resource=way, allowance=amount,
-                   fair_share=amount, remaining_seconds=300)
+        LimitOrder(order=f"{sys.argv[4]}-{tenant}-{way}", tenant=tenant, resource=way,
+                   allowance=amount, fair_share=amount, remaining_seconds=300)
         for tenant, way in wanted
     ),
     places=tuple(
