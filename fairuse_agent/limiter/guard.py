@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from fairuse_agent.limiter.settings import Floors
-from fairuse_protocol.limits import LimitOrder, TenantPlace
+from fairuse_protocol.limits import LimitOrder, SetLimits, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
 ROUNDING = 0.005
@@ -69,6 +69,22 @@ def fair_share(
         return {}
     part = weights[tenant] / sum(weights.values())
     return {unit: value * part for unit, value in figures(capacity, resource).items()}
+
+
+def told_capacity(request: SetLimits, resource: Resource) -> Allowance | None:
+    """What the host has of a resource, as the agent was configured; None where it was not."""
+    if resource == "disk":
+        return request.capacity_disk
+    return request.capacity_net_in if resource == "net-in" else request.capacity_net_out
+
+
+def eased(order: LimitOrder, least: dict[str, float]) -> LimitOrder:
+    """A standing limit that the fair share has grown past is held to the fair share instead."""
+    allowance = order.allowance
+    for unit, value in figures(allowance, order.resource).items():
+        if value < least[unit] * (1 - ROUNDING):
+            allowance = msgspec.structs.replace(allowance, **{unit: least[unit]})
+    return msgspec.structs.replace(order, allowance=allowance)
 
 
 def owned_once(places: Iterable[TenantPlace]) -> list[TenantPlace]:

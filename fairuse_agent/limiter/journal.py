@@ -140,7 +140,8 @@ class Journal:
         return ledger, (
             f"{self.path}: {'; '.join(damage)}. The other lines were used. The file as found is"
             f" {kept}: look there for limits that may still stand (cpu.max or cpu.cfs_quota_us,"
-            " io.max or blkio.throttle.*, `tc qdisc show`) and put back their `before` by hand"
+            " io.max or blkio.throttle.*, `tc qdisc show`, `nft list tables`) and put back their"
+            " `before` by hand"
         )
 
     def save(self, ledger: Ledger) -> None:

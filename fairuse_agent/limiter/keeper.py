@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import msgspec
-
 from fairuse_agent.limiter import division, guard, leases, refusals, suspending
 from fairuse_agent.limiter.changes import Changes
 from fairuse_agent.limiter.guard import Refusal
 from fairuse_agent.limiter.journal import Journal
-from fairuse_agent.limiter.kernel.knobs import Kernel, Knob
+from fairuse_agent.limiter.kernel.knobs import Kernel, KernelError, Knob
 from fairuse_agent.limiter.leases import Clock
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.limiter.standing import StandingLimits
@@ -29,7 +27,7 @@ from fairuse_protocol.limits import (
     SuspendOrder,
     TenantPlace,
 )
-from fairuse_protocol.messages import Allowance, Resource
+from fairuse_protocol.messages import Resource
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +83,7 @@ class Keeper:
         for order in left:
             self._limits.lift(order, reason, detail)
         self._changes.save()
+        self._stop_measuring()
 
     def set_limits(self, request: SetLimits) -> LimiterState:
         """Reach the state that the request names, as far as the promises allow."""
@@ -118,6 +117,7 @@ class Keeper:
         for suspension in request.suspensions[:most]:
             self._take_suspension(suspension, present)
         self._changes.save()
+        self._stop_measuring()
         return self.state()
 
     def lift_all(self, reason: LiftReason, detail: str = "") -> LimiterState:
@@ -127,6 +127,7 @@ class Keeper:
             self._limits.lift(order, reason, detail)
         self._limits.retry()
         self._changes.save()
+        self._stop_measuring()
         return self.state()
 
     def tick(self) -> None:
@@ -147,6 +148,7 @@ class Keeper:
                 self._drop_proof(order)
         if self._changes.unsaved:
             self._changes.save()
+        self._stop_measuring()
 
     def next_due(self) -> float | None:
         """When `tick` has to be called next (CLOCK_BOOTTIME), None while nothing is held."""
@@ -271,7 +273,9 @@ class Keeper:
         request: SetLimits,
         present: list[TenantPlace],
     ) -> None:
-        capacity = self._kernel.capacity(order.resource) or _told_capacity(request, order.resource)
+        capacity = self._kernel.capacity(order.resource) or guard.told_capacity(
+            request, order.resource
+        )
         own_share = guard.fair_share(order.tenant, present, capacity, order.resource)
         least = guard.floor(order, own_share, self._settings.floors)
         place = next((place for place in present if place.tenant == order.tenant), None)
@@ -285,7 +289,7 @@ class Keeper:
             self._kernel.knobs(order.resource, place, request.disks) if place is not None else []
         )
         if order.order in self._limits.held:
-            self._note(order, self._limits.alter(_eased(order, least), knobs))
+            self._note(order, self._limits.alter(guard.eased(order, least), knobs))
             return
         refusal = guard.judge_allowance(order, least)
         if refusal is None and order.order not in self._proofs:
@@ -306,6 +310,10 @@ class Keeper:
         counters = self._limits.measure(knobs)
         self._changes.ledger.leases[order.order] = lease
         self._proofs[order.order] = Proof(order, share, counters, self._clock.boottime())
+
+    def _stop_measuring(self) -> None:
+        proofs = self._proofs.values()
+        self._limits.measure_only(knob for proof in proofs for knob in proof.counters)
 
     def _standing(self) -> int:
         """How many limits there are, those that could not be lifted yet and those that are about
@@ -389,18 +397,3 @@ class Keeper:
             known[order] = leases.after_boot(
                 lease, max_lease=self._settings.max_lease, now=now, epoch=epoch
             )
-
-
-def _told_capacity(request: SetLimits, resource: Resource) -> Allowance | None:
-    if resource == "disk":
-        return request.capacity_disk
-    return request.capacity_net_in if resource == "net-in" else request.capacity_net_out
-
-
-def _eased(order: LimitOrder, least: dict[str, float]) -> LimitOrder:
-    """A standing limit that the fair share has grown past is held to the fair share instead."""
-    allowance = order.allowance
-    for unit, value in guard.figures(allowance, order.resource).items():
-        if value < least[unit] * (1 - guard.ROUNDING):
-            allowance = msgspec.structs.replace(allowance, **{unit: least[unit]})
-    return msgspec.structs.replace(order, allowance=allowance)

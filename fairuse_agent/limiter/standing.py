@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -63,6 +63,14 @@ class StandingLimits:
             except Gone:
                 continue  # what is gone uses nothing
         return counters
+
+    def measure_only(self, proving: Iterable[Knob]) -> None:
+        """What was put into the kernel to measure a tenant goes with its proof or its limit."""
+        held = [standing.counters for standing in self.held.values()]
+        try:
+            self._kernel.measure_only({*proving}.union(self._changes.ledger.changes, *held))
+        except KernelError as error:
+            log.warning("a counter of ours is left, and is removed later: %s", error)
 
     def put_up(
         self,

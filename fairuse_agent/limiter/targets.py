@@ -48,6 +48,20 @@ class Targets:
             return f"{name} fits none of `interfaces` in limiter.toml"
         return None
 
+    def objection_to_uplink(self, name: str) -> str | None:
+        """Why tenants without an interface must not be limited on this uplink, or None: its root
+        qdisc is put aside for as long, which the operator has to be able to rule out."""
+        if not any(pattern.fullmatch(name) for pattern in self._interfaces):
+            return (
+                f"the uplink {name} fits none of `interfaces` in limiter.toml: name it there where"
+                " tenants without an interface of their own may be limited on it"
+            )
+        return None
+
+    def uplinks(self) -> list[str]:
+        """Interfaces of default routes."""
+        return sorted(self._uplinks() - {"lo"})
+
     def _own_cgroups(self) -> list[str]:
         lines = (self._proc / "self/cgroup").read_text().splitlines()
         return [line.split(":", 2)[2] for line in lines]

@@ -27,6 +27,9 @@ class RoundsFailError(Exception):
 class Source(Protocol):
     """What rounds are read from: the Sampler, or a double of it."""
 
+    async def prepare(self) -> None:
+        """Ask beforehand what cannot be read at once; in a bounded time."""
+
     def read(self) -> Round | None:
         """What happened since the last call; None the first time."""
 
@@ -60,6 +63,7 @@ class Rounds:
         """Read at once for the baseline, then on every whole interval, until cancelled."""
         tick = clock()
         while True:
+            await self._source.prepare()
             self.take()
             tick = following_tick(tick, clock(), interval_seconds)
             await sleep(tick - clock())

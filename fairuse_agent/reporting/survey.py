@@ -26,8 +26,11 @@ async def survey(settings: AgentSettings, host: str) -> list[str]:
     check_url(settings.controller.url)
     sampler = Sampler(settings)
     try:
+        sampler.read()  # Finds the tenants, whose sockets can be asked for then.
+        await sampler.prepare()
         sampler.read()
         await asyncio.sleep(_MEASURED_SECONDS)
+        await sampler.prepare()
         read = sampler.read()
         lines = [
             f"host         {host}",

@@ -14,8 +14,10 @@ from fairuse_agent.sampling import parse
 from fairuse_agent.sampling.attribution import Attribution
 from fairuse_agent.sampling.hierarchy import Hierarchies, find_hierarchies
 from fairuse_agent.sampling.host import HostMeter
+from fairuse_agent.sampling.ipaccounting import IpAccounting
 from fairuse_agent.sampling.netlink import LinkCounters, RouteSocket
 from fairuse_agent.sampling.rundelay import RunDelay
+from fairuse_agent.sampling.socketuse import read_loopback
 from fairuse_agent.sampling.tenants import Tenants
 from fairuse_agent.settings import AgentSettings
 from fairuse_protocol.limits import TenantPlace
@@ -54,6 +56,7 @@ class Sampler:
         proc_root: Path = Path("/proc"),
         sys_root: Path = Path("/sys"),
         route: RouteSocket | None = None,
+        accounting: IpAccounting | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -61,6 +64,8 @@ class Sampler:
         _raise_descriptor_limit()
         self._monotonic, self._wall = monotonic, wall
         self._route = route or RouteSocket()
+        self._accounting = accounting or IpAccounting()
+        self._sys_root = sys_root
         self._counters: dict[int, LinkCounters] = {}
         self._fresh: Set[int] | None = None
         """The interfaces that the last round did read, where it did not read all; else None."""
@@ -90,6 +95,15 @@ class Sampler:
     def capacity(self) -> Capacity:
         """What this host's tenants can use at most, as configured or as the kernel tells."""
         return self._host.capacity
+
+    async def prepare(self) -> None:
+        """Ask beforehand what cannot be read at once: systemd's counters of those tenants that
+        have no interface. Takes a bounded time, and never raises for a bus that does not answer."""
+        sockets = self._tenants.sockets
+        before = read_loopback(self._sys_root)
+        readings = await self._accounting.read(sockets.cgroups)
+        after = read_loopback(self._sys_root)
+        sockets.take(readings, self._accounting.trouble, before, after)
 
     def read(self) -> Round | None:
         """What happened since the last call; None the first time, which sets the baseline.
@@ -146,6 +160,7 @@ class Sampler:
         self._tenants.close()
         self.attribution.close()
         self._host.close()
+        self._accounting.close()
         self._route.close()
 
     async def watch_links(self) -> None:
@@ -221,6 +236,7 @@ class Sampler:
         notes.extend(self.attribution.notes())
         if troubles := self._tenants.troubles:
             notes.append(f"{len(troubles)} cgroups could not be read whole, first {troubles[0]}")
+        notes.extend(self._tenants.sockets.notes())
         if self._source == "run-delay":
             notes.append(
                 "the kernel tells no pressure by cgroup: CPU waiting is the run delay of each"

@@ -12,6 +12,7 @@ from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.netlink import LinkCounters
 from fairuse_agent.sampling.parse import DiskCounters, increase
 from fairuse_agent.sampling.rundelay import RunDelay
+from fairuse_agent.sampling.socketuse import NO_TRAFFIC, SocketUse
 from fairuse_agent.tenancy.owner import Owner, weight_of
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.reports import DiskUsage, TenantUsage
@@ -41,6 +42,8 @@ class Tenants:
         self._run_delay = run_delay
         self._watched: dict[str, CgroupFiles] = {}
         self._by_name: dict[str, Tenant] = {}
+        self.sockets = SocketUse()
+        """The network's part of those that have no interface."""
         self._most_microseconds = 0.0
         """All the CPU time that there was in the interval."""
         self.incomplete = False
@@ -66,6 +69,13 @@ class Tenants:
         for index, owner in links.items():
             _parts(by_name, owner).links.append((index, owner))
         self._by_name = {name: parts.together(name) for name, parts in by_name.items()}
+        self.sockets.arrange(
+            {
+                name: [watched.path for watched in tenant.cgroups]
+                for name, tenant in self._by_name.items()
+                if not tenant.links
+            }
+        )
         self.incomplete = len(self._watched) < len(cgroups)
         self._note_troubles()
 
@@ -109,12 +119,13 @@ class Tenants:
         """Everybody's use since the last round, which took `seconds`."""
         self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
         usages = []
+        by_sockets = self.sockets.usage()
         for tenant in self._by_name.values():
             total = _NOTHING
             for watched in tenant.cgroups:
                 more = self._gained(watched, disks_counted=disks_counted)
                 total = more if total is _NOTHING else together(total, more)
-            in_packets = out_packets = in_bytes = out_bytes = 0
+            in_bytes, out_bytes, in_packets, out_packets = by_sockets.get(tenant.name, NO_TRAFFIC)
             for index in tenant.links:
                 now = links_now.get(index)
                 if now is None:

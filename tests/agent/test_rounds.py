@@ -24,6 +24,9 @@ class Script:
     def __init__(self, *steps: Round | Exception | None) -> None:
         self.steps = list(steps)
 
+    async def prepare(self) -> None:
+        """Nothing to ask."""
+
     def read(self) -> Round | None:
         step = self.steps.pop(0)
         if isinstance(step, Exception):

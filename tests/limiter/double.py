@@ -3,6 +3,7 @@ tests as the real one (test_kernel_contract.py); what a state means is the real 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from fairuse_agent.limiter.journal import Journal, Ledger
@@ -83,6 +84,7 @@ class KernelDouble:
         self.steps = Steps()
         self.cores = cores
         self.broken = ""
+        self.measured: set[Knob] = set()
 
     def ways(self) -> dict[str, str]:
         return dict.fromkeys(("cpu", "disk", "net-in", "net-out"), "double")
@@ -116,9 +118,6 @@ class KernelDouble:
             return traffic.Shaper().fields(amounts, before)
         return traffic.Ingress(IngressWay(police=False, classifier="u32")).fields(amounts, before)
 
-    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
-        return False
-
     def read(self, knob: Knob) -> Fields:
         self._check(knob)
         return dict(self.states.get(knob, UNTOUCHED[knob.kind]))
@@ -131,6 +130,9 @@ class KernelDouble:
             self.steps.step()
             self.states[knob] = {**self.read(knob), name: value}
         self.steps.step()
+
+    def measure_only(self, knobs: Collection[Knob]) -> None:
+        self.measured = set(knobs)
 
     def clean_up(self, knob: Knob) -> None:
         if knob.kind == "ingress" and knob in self.states:

@@ -109,7 +109,9 @@ def link(address: int = 0) -> Iterator[tuple[str, str]]:
 class Limiter:
     """A real limiter process, its configuration and its socket."""
 
-    def __init__(self, directory: Path, **settings: str) -> None:
+    def __init__(self, directory: Path, inside: tuple[str, ...] = (), **settings: str) -> None:
+        """`inside` goes before its commands: what enters a network namespace, say."""
+        self.inside = inside
         self.directory = directory
         self.config = directory / "limiter.toml"
         self.socket = directory / "socket"
@@ -131,7 +133,7 @@ class Limiter:
         raise AssertionError((self.directory / "log").read_text())
 
     def command(self, name: str, *options: str) -> tuple[str, ...]:
-        program = (sys.executable, "-m", "fairuse_agent.limiter.main")
+        program = (*self.inside, sys.executable, "-m", "fairuse_agent.limiter.main")
         return (*program, name, "--config", str(self.config), *options)
 
     def kill(self, number: int = signal.SIGKILL) -> int:
@@ -162,10 +164,10 @@ class Limiter:
 
 
 @contextlib.contextmanager
-def limiter(**settings: str) -> Iterator[Limiter]:
+def limiter(inside: tuple[str, ...] = (), **settings: str) -> Iterator[Limiter]:
     """A running limiter with its own socket and journal."""
     with tempfile.TemporaryDirectory(prefix="fairuse-lim-") as directory:
-        running = Limiter(Path(directory), **settings)
+        running = Limiter(Path(directory), inside, **settings)
         try:
             running.start()
             yield running

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CHUNK = 65536
+_SO_MAX_PACING_RATE = 47
 
 
 class Tally:
@@ -42,13 +43,16 @@ def sink(address: str, tally: str) -> None:
             count.add(len(data))
 
 
-def source(address: str) -> None:
+def source(address: str, most: str = "") -> None:
+    """`most` bytes per second, so that a test need not load the machine with gigabits."""
     data = bytes(CHUNK)
     for _ in range(100):
         connection = socket.socket()
         # Bounds what is under way when a limit begins: after gigabits, TCP would otherwise spend
         # the whole measurement on what the new queue had to drop.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * CHUNK)
+        if most:
+            connection.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, int(most))
         try:
             connection.connect((address, 9000))
         except OSError:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from typing import Protocol
 
-from fairuse_agent.limiter.kernel import traffic
+from fairuse_agent.limiter.kernel import cgroupnet, traffic
+from fairuse_agent.limiter.kernel.cgroupnet import CgroupPolicer, CgroupShaper
 from fairuse_agent.limiter.kernel.cpu import CpuFiles
 from fairuse_agent.limiter.kernel.freezer import Freezer
 from fairuse_agent.limiter.kernel.io import DiskFiles
@@ -16,12 +19,16 @@ from fairuse_agent.limiter.kernel.libvirt_net import Bandwidths
 from fairuse_agent.limiter.kernel.mounts import Mounts, checked, read_mounts
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed, describe, probe
 from fairuse_agent.limiter.kernel.systemd import SystemdUnits, unit_of
+from fairuse_agent.limiter.kernel.tables import IN, OUT, Tables, Way
 from fairuse_agent.limiter.kernel.unit_disk import UnitDisks
 from fairuse_agent.limiter.targets import Targets
 from fairuse_protocol.limits import Held, TenantPlace
 from fairuse_protocol.messages import Allowance, Resource
 
-_LIBVIRT_WAYS = {
+_CGROUP_WAYS = {OUT: "nftables into an HTB class", IN: "nftables limit"}
+_OWNERS_WAYS = {
+    "unit-cpu": "systemd CPUQuotaPerSecUSec",
+    "unit-disk": "systemd IO*Max",
     "libvirt-cpu": "libvirt vcpu_quota",
     "libvirt-disk": "libvirt iotune",
     "libvirt-in": "libvirt bandwidth",
@@ -30,8 +37,14 @@ _LIBVIRT_WAYS = {
 _NO_WAY = "none: no cgroup hierarchy here has the controller"
 
 
-Hand = CpuFiles | DiskFiles | SystemdUnits | UnitDisks | Freezer | traffic.Shaper | traffic.Ingress
-"""What knows one kind of knob."""
+class Hand(Protocol):
+    """What knows a kind of knob; `Kernel` says what each method means."""
+
+    def fields(self, amounts: Amounts, before: Fields, /) -> Fields: ...
+
+    def read(self, knob: Knob, /) -> Fields: ...
+
+    def write(self, knob: Knob, fields: Fields, /) -> None: ...
 
 
 class HostKernel:
@@ -62,10 +75,24 @@ class HostKernel:
         }
         self._unit_disks = UnitDisks(self.mounts)
         self._freezer = Freezer(self.mounts)
-        self._shaper = traffic.Shaper()
+        self._tables = Tables(self.mounts)
+        self._sockets: dict[str, CgroupShaper | CgroupPolicer] = {
+            OUT: CgroupShaper(self._tables),
+            IN: CgroupPolicer(self._tables),
+        }
         # For lifting, any way will do: what stands is read from the kernel.
         way = self._probed.ingress or IngressWay(police=False, classifier="u32")
         self._ingress = traffic.Ingress(way)
+        self._hands: dict[str, Hand] = {
+            **dict.fromkeys(("cpu-v1", "cpu-v2"), self._cpu),
+            **dict.fromkeys(("disk-v1", "disk-v2"), self._disk),
+            **dict.fromkeys(("freeze-v1", "freeze-v2", "unit-freeze"), self._freezer),
+            "unit-cpu": self._units,
+            "unit-disk": self._unit_disks,
+            "shaper": traffic.Shaper(),
+            "ingress": self._ingress,
+            **self._sockets,
+        }
 
     def ways(self) -> dict[str, str]:
         """The means for each resource."""
@@ -73,16 +100,15 @@ class HostKernel:
             "cpu": self._cpu.way() or _NO_WAY,
             "disk": self._disk.way() or _NO_WAY,
             **describe(self._probed),
+            "sockets": cgroupnet.way(),
         }
 
     def way(self, knob: Knob) -> str:
         """The means that a knob stands for."""
-        if knob.kind == "unit-cpu":
-            return "systemd CPUQuotaPerSecUSec"
-        if knob.kind in _LIBVIRT_WAYS:
-            return _LIBVIRT_WAYS[knob.kind]
-        if knob.kind == "unit-disk":
-            return "systemd IO*Max"
+        if knob.kind in _CGROUP_WAYS:
+            return f"{_CGROUP_WAYS[knob.kind]} on {knob.device}"
+        if knob.kind in _OWNERS_WAYS:
+            return _OWNERS_WAYS[knob.kind]
         resource = {"cpu": "cpu", "disk": "disk", "shaper": "net-in", "ingress": "net-out"}
         return self.ways()[resource[knob.kind.partition("-")[0]]]
 
@@ -105,13 +131,14 @@ class HostKernel:
 
     def knobs(self, resource: Held, place: TenantPlace, disks: tuple[str, ...]) -> list[Knob]:
         """All knobs of the tenant's present targets."""
-        if resource in ("net-in", "net-out"):
+        targets = place.cgroups
+        if resource in ("net-in", "net-out") and place.interfaces:
+            targets = place.interfaces
             missing = (
                 self._probed.ingress is None if resource == "net-out" else not (self._probed.shaper)
             )
             if missing:
                 raise Refused(self.ways()[resource])
-        targets = place.interfaces if resource in ("net-in", "net-out") else place.cgroups
         found = []
         for target in targets:
             try:
@@ -124,6 +151,8 @@ class HostKernel:
         """Counters of what the knob would limit."""
         if knob.kind in ("shaper", "ingress", "libvirt-in", "libvirt-out"):
             return traffic.measure(knob)
+        if knob.kind in self._sockets:
+            return {"bytes": float(self._tables.moved_bytes(knob))}
         if knob.kind == "libvirt-disk":
             return self._domain_disks.measure(knob)
         if knob.kind == "libvirt-cpu":
@@ -143,10 +172,6 @@ class HostKernel:
             return domains.fields(knob, amounts, before)
         return self._hand(knob).fields(amounts, before)
 
-    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
-        """Only the one quota for all of a domain's virtual CPUs depends on how they are used."""
-        return knob.kind == "libvirt-cpu" and self._vcpus.drifted(knob, amounts)
-
     def read(self, knob: Knob) -> Fields:
         """How it stands."""
         return (self._domains.get(knob.kind) or self._hand(knob)).read(knob)
@@ -155,20 +180,30 @@ class HostKernel:
         """Make it stand so."""
         (self._domains.get(knob.kind) or self._hand(knob)).write(knob, fields)
 
+    def measure_only(self, knobs: Collection[Knob]) -> None:
+        """Only nftables counts for us; all else is counted by the kernel anyway."""
+        self._tables.keep_only(knobs)
+
     def clean_up(self, knob: Knob) -> None:
-        """Remove our IFB and filter; nothing else of ours stands outside what `read` tells."""
+        """Remove our IFB and filter, our class and table; nothing else of ours stands outside
+        what `read` tells."""
         if knob.kind == "ingress":
             self._ingress.clean_up(knob)
+        elif knob.kind in self._sockets:
+            self._sockets[knob.kind].clean_up(knob)
 
     def _knobs_of(self, resource: Held, target: str, disks: tuple[str, ...]) -> list[Knob]:
-        if resource not in ("net-in", "net-out"):
+        is_cgroup = target.startswith("/") or resource not in ("net-in", "net-out")
+        if is_cgroup:
             checked(target)
             objection = self._targets.objection_to_cgroup(target)
         else:
             objection = self._targets.objection_to_interface(target)
         if objection is not None:
             raise Refused(objection, promise=8)
-        if self._libvirt.is_here():
+        if is_cgroup and resource in ("net-in", "net-out"):
+            return self._cgroup_knobs(OUT if resource == "net-out" else IN, target)
+        if resource != "suspension" and self._libvirt.is_here():
             owned = self._knobs_of_domain(resource, target)
             if owned is not None:
                 return owned
@@ -187,7 +222,17 @@ class HostKernel:
             return self._disk.knobs(target, disks)
         return [self._cpu.knob(target)]
 
-    def _knobs_of_domain(self, resource: Resource, target: str) -> list[Knob] | None:
+    def _cgroup_knobs(self, kind: Way, cgroup: str) -> list[Knob]:
+        uplinks = self._targets.uplinks()
+        if not uplinks:
+            raise Refused("there is no default route, so no uplink to limit the tenant on")
+        for uplink in uplinks:
+            objection = self._targets.objection_to_uplink(uplink)
+            if objection is not None:
+                raise Refused(objection, promise=8)
+        return [self._tables.knob(kind, cgroup, uplink) for uplink in uplinks]
+
+    def _knobs_of_domain(self, resource: Held, target: str) -> list[Knob] | None:
         """The knobs of a libvirt domain's scope or interface, None for what is no domain's."""
         if resource in ("net-in", "net-out"):
             knob = self._bandwidths.knob(resource, target)
@@ -198,26 +243,11 @@ class HostKernel:
             return self._domain_disks.knobs(target)
         return [self._vcpus.knob(target)]
 
-    def _hand(
-        self, knob: Knob
-    ) -> (
-        CpuFiles | DiskFiles | SystemdUnits | UnitDisks | Freezer | traffic.Shaper | traffic.Ingress
-    ):
-        if knob.kind in ("cpu-v1", "cpu-v2"):
-            return self._cpu
-        if knob.kind in ("disk-v1", "disk-v2"):
-            return self._disk
-        if knob.kind == "unit-cpu":
-            return self._units
-        if knob.kind == "unit-disk":
-            return self._unit_disks
-        if knob.kind in ("freeze-v1", "freeze-v2", "unit-freeze"):
-            return self._freezer
-        if knob.kind == "shaper":
-            return self._shaper
-        if knob.kind == "ingress":
-            return self._ingress
-        raise KernelError(f"this program has no way to turn a {knob.kind}")
+    def _hand(self, knob: Knob) -> Hand:
+        hand = self._hands.get(knob.kind)
+        if hand is None:
+            raise KernelError(f"this program has no way to turn a {knob.kind}")
+        return hand
 
     @staticmethod
     def _has_interface(name: str) -> bool:

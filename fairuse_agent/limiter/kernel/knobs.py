@@ -8,7 +8,7 @@ stood before or something that we wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -32,6 +32,8 @@ KnobKind = Literal[
     "freeze-v1",
     "freeze-v2",
     "unit-freeze",
+    "cgroup-out",
+    "cgroup-in",
 ]
 
 SEPARATE_FIELDS: frozenset[KnobKind] = frozenset({"disk-v1", "disk-v2", "unit-disk"})
@@ -61,8 +63,8 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing in the kernel. `target` is a cgroup path or an interface.
 
     `identity` tells it from a later one of the same name (a cgroup's inode, an interface's
-    index); `device` is "MAJ:MIN" of the whole disk, or its node for a unit; a libvirt domain's disk,
-    or its uuid.
+    index); `device` is "MAJ:MIN" of the whole disk, or its node for a unit; a libvirt domain's
+    disk, or its uuid; or the uplink that a cgroup's traffic takes.
     """
 
     kind: KnobKind
@@ -120,15 +122,15 @@ class Kernel(Protocol):
         Raises Refused when what stands there is somebody else's and must stay.
         """
 
-    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
-        """True when a knob that stands for these amounts should be written anew for the same ones,
-        because of how the tenant's use within it has changed since."""
-
     def read(self, knob: Knob) -> Fields:
         """How it stands now. Raises Gone or KernelError."""
 
     def write(self, knob: Knob, fields: Fields) -> None:
         """Make it stand so, in an order that the kernel takes. Raises Gone or KernelError."""
+
+    def measure_only(self, knobs: Collection[Knob]) -> None:
+        """Nothing but these is measured any more: remove what was put there to measure others,
+        by whatever process. Raises KernelError."""
 
     def clean_up(self, knob: Knob) -> None:
         """Remove what we had made beside a target that is gone or somebody else's now."""

@@ -67,7 +67,8 @@ class VcpuQuotas:
         self._libvirt = libvirt
         self._mounts = mounts
         self._use: dict[Knob, _Use] = {}
-        self._set: dict[Knob, float] = {}
+        self._shares: dict[Knob, float] = {}
+        """Each virtual CPU's part of an order, as it was set last."""
 
     def knob(self, cgroup: str) -> Knob:
         """The knob of the domain with this scope. Raises Gone."""
@@ -101,21 +102,11 @@ class VcpuQuotas:
                     promise=3,
                 )
             each = min(each, owners)
-        self._set[knob] = each
         period = int(before["vcpu_period"])
         if each * period < SMALLEST_QUOTA_MICROSECONDS:
             period = LONGEST_PERIOD_MICROSECONDS
         quota = max(SMALLEST_QUOTA_MICROSECONDS, round(each * period))
         return {"vcpu_quota": str(quota), "vcpu_period": str(period)}
-
-    def drifted(self, knob: Knob, amounts: Amounts) -> bool:
-        """Whether the domain's use is spread so differently by now that the same order needs
-        another quota."""
-        standing = self._set.get(knob)
-        if standing is None:
-            return False
-        each, _ = self._each(knob, amounts)
-        return abs(each - standing) > WORTH_SETTING_ANEW * standing
 
     def read(self, knob: Knob) -> Fields:
         """How the domain stands."""
@@ -138,12 +129,19 @@ class VcpuQuotas:
         self._ask(knob, set_them)
 
     def _each(self, knob: Knob, amounts: Amounts) -> tuple[float, int]:
-        use = self._use.get(knob)
+        """Cores for each virtual CPU, and how many there are. As it was set last unless use is
+        spread so differently by now that it is worth another."""
+        order, use = amounts["cores"], self._use.get(knob)
         if use is None:
             count = self._ask(knob, lambda domain: len(domain.vcpus()[0]))
-            return cores_for_each(amounts["cores"], [0.0] * count, 0.0), count
+            return cores_for_each(order, [0.0] * count, 0.0), count
         rates = use.rates or [0.0] * len(use.vcpus)
-        return cores_for_each(amounts["cores"], rates, use.other_rate), len(use.vcpus)
+        each = cores_for_each(order, rates, use.other_rate)
+        standing = self._shares.get(knob, 0.0) * order
+        if abs(each - standing) <= WORTH_SETTING_ANEW * standing:
+            return standing, len(use.vcpus)
+        self._shares[knob] = each / order
+        return each, len(use.vcpus)
 
     def _ask(self, knob: Knob, question: Callable[[Any], Result]) -> Result:
         number = domain_id(knob.target)

@@ -24,6 +24,7 @@ from pyroute2.netlink import (
 )
 from pyroute2.netlink.rtnl import (
     RTM_DELQDISC,
+    RTM_DELTCLASS,
     RTM_DELTFILTER,
     RTM_GETQDISC,
     RTM_GETTCLASS,
@@ -62,7 +63,7 @@ class _RawTc(tcmsg):  # type: ignore[misc]  # pyroute2 has no types
 
 
 _QDISC_MESSAGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC)
-_CLASS_MESSAGES = (RTM_NEWTCLASS, RTM_GETTCLASS)
+_CLASS_MESSAGES = (RTM_NEWTCLASS, RTM_DELTCLASS, RTM_GETTCLASS)
 _FILTER_MESSAGES = (RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER)
 _RAW_POLICY = dict.fromkeys((*_QDISC_MESSAGES, *_CLASS_MESSAGES, *_FILTER_MESSAGES), _RawTc)
 
@@ -183,6 +184,11 @@ def replace_class(index: int, kind: str, handle: int, options: bytes, parent: in
         kind=kind,
         options=options,
     )
+
+
+def delete_class(index: int, handle: int) -> None:
+    """Take one class away, with what is queued in it."""
+    _ask("a class's removal", index, RTM_DELTCLASS, _ORDER, handle=handle)
 
 
 def delete_root(index: int) -> None:
