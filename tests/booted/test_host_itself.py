@@ -43,8 +43,10 @@ def test_systemd_runs_and_nothing_has_failed(host: Host) -> None:
 
 def test_a_reboot_keeps_the_disk_and_its_files(host: Host) -> None:
     host.write("/root/kept", "kept")
+    before = host.read("/proc/sys/kernel/random/boot_id")
     host.reboot()
     assert host.read("/root/kept") == "kept"
+    assert host.read("/proc/sys/kernel/random/boot_id") != before
     host.run("rm /root/kept")
 
 

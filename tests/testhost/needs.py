@@ -8,6 +8,7 @@ import sys
 
 _PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
     "mmdebstrap": "mmdebstrap",
     "mkfs.ext4": "e2fsprogs",
     "ssh": "openssh-client",
