@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.booted.installed import Installed
 from tests.testhost import needs, network
 from tests.testhost.host import Host
 from tests.testhost.image import Image
@@ -44,23 +43,6 @@ def host(image: Image) -> Iterator[Host]:
         booted.wait_until_up()
         booted.install()
         yield booted
-
-
-@pytest.fixture(scope="module")
-def own_host(image: Image) -> Iterator[Host]:
-    """A machine of one module's own, with Fairuse."""
-    with Host(Shape(), image) as booted:
-        booted.wait_until_up()
-        booted.install()
-        yield booted
-
-
-@pytest.fixture(scope="module")
-def installed(own_host: Host) -> Installed:
-    """The three programs at work on it, by their unit files."""
-    installed = Installed(own_host)
-    installed.set_up()
-    return installed
 
 
 @pytest.fixture

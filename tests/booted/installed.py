@@ -23,7 +23,7 @@ name = "booted"
 window = "12s"
 ratio = 1.3
 measured_share = 0.6
-cpu = {{ contended_waiting = 0.05, harmed_waiting = 0.05 }}
+cpu = { contended_waiting = 0.05, harmed_waiting = 0.05 }
 [severity.low]
 harmed_share = 0.0
 waiting = 0.0
@@ -80,15 +80,15 @@ class Installed:
         self.host = host
         self._token = ""
 
-    def set_up(self, *, agent: str = AGENT, lease_seconds: int = LEASE_SECONDS) -> None:
+    def set_up(self) -> None:
         """Users, configuration, unit files, enrolment; then all three are started."""
         host = self.host
+        self.set_lease(LEASE_SECONDS)
         for name, text in {
             "controller": CONTROLLER,
             "limiter": LIMITER,
-            "agent": agent,
+            "agent": AGENT,
             "policies": 'files = ["policy.toml"]\ndefault = "booted"\n',
-            "policy": _POLICY % {"lease": lease_seconds},
             "tenants": f'[tenants.hog]\nname = "Hog Ltd"\nemail = ["{MAILED_TO}@localhost"]\n',
         }.items():
             host.write(f"/etc/fairuse/{name}.toml", text)
@@ -107,6 +107,10 @@ class Installed:
         host.run(f"runuser -u fairuse-agent -- fairuse-agent enrol --token {token}")
         host.run("systemctl enable --now fairuse-agent")
 
+    def set_lease(self, seconds: int) -> None:
+        """Of limits that are ordered from now on: the controller reads its policies again."""
+        self.host.write("/etc/fairuse/policy.toml", _POLICY % {"lease": seconds})
+
     def fairuse(self, words: str) -> Any:
         """What the command line answers, as the JSON that scripts get."""
         return json.loads(
@@ -115,7 +119,7 @@ class Installed:
 
     def cases(self) -> list[dict[str, Any]]:
         """All cases, newest first."""
-        found: list[dict[str, Any]] = self.fairuse("cases")
+        found: list[dict[str, Any]] = self.fairuse("cases")["cases"]
         return found
 
     def held(self) -> list[dict[str, Any]]:

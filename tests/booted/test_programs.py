@@ -1,0 +1,185 @@
+"""The three programs on a booted host, by their unit files: sandboxed, at work, and started again.
+
+The tests follow one another on one host: first the whole story, then one long limit through
+restarts, kills, daemon-reload and a reboot.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import mailbox
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.booted.installed import LEASE_SECONDS, MAILED_TO, Installed
+from tests.booted.load import HOG, NEIGHBOURS, measure, start_tenants, unit_of
+from tests.testhost.host import Host
+from tests.testhost.image import Image
+from tests.testhost.machine import Shape
+
+LONG_LEASE_SECONDS = 3600
+PROGRAMS = ("agent", "limiter", "controller")
+
+
+@pytest.fixture(scope="module")
+def installed(image: Image) -> Iterator[Installed]:
+    """The programs at work on a machine of their own."""
+    with Host(Shape(), image) as host:
+        host.wait_until_up()
+        host.install()
+        installed = Installed(host)
+        installed.set_up()
+        yield installed
+
+
+def test_a_unit_that_takes_the_processor_is_written_to_held_and_let_go(
+    installed: Installed, tmp_path: Path
+) -> None:
+    host = installed.host
+    before = standing(installed)
+    start_tenants(host)
+
+    case = installed.until("a case", lambda: next(iter(installed.cases()), None))
+    assert (case["tenant"], case["resource"], case["host"]) == (HOG, "cpu", "node-1")
+    greedy = measure(host)
+    assert greedy[HOG].cores > 1.2, "it takes more than twice its fair share of half a core"
+
+    installed.until("the mail", lambda: "Message-ID" in letters(installed))
+    box = tmp_path / "mbox"
+    box.write_text(letters(installed))
+    (letter,) = mailbox.mbox(box)
+    message = email.message_from_bytes(letter.as_bytes(), policy=email.policy.default)
+    text = message.get_body(("plain",)).get_content()
+    for said in ("fair share", "CPU", "waited"):
+        assert said in text
+
+    held = installed.until("a limit", installed.held)
+    assert held[0]["tenant"] == HOG
+    ordered = held[0]["allowance"]["cores"]
+    limited = measure(host)
+    assert limited[HOG].cores == pytest.approx(ordered, rel=0.1), "within 10 % of the order"
+    for name in NEIGHBOURS:
+        assert limited[name].waiting < greedy[name].waiting, f"{name} waits less"
+
+    installed.until("the lift", lambda: not installed.held(), seconds=LEASE_SECONDS + 20)
+    assert standing(installed) == before
+    assert measure(host, 5)[HOG].cores > 1.2 * ordered, "it may take what it wants again"
+
+
+def letters(installed: Installed) -> str:
+    return installed.host.run(f"cat /var/mail/{MAILED_TO}", check=False).stdout
+
+
+def standing(installed: Installed) -> str:
+    shown = "CPUQuotaPerSecUSec,CPUQuotaPeriodUSec,DropInPaths"
+    return installed.host.run(f"systemctl show -p {shown} {unit_of(HOG)}").stdout
+
+
+@pytest.mark.parametrize(("unit", "most"), [("agent", 2.0), ("limiter", 4.0), ("controller", 2.0)])
+def test_systemd_scores_the_sandbox(installed: Installed, unit: str, most: float) -> None:
+    told = installed.host.run(f"systemd-analyze security --no-pager fairuse-{unit}.service").stdout
+    score = float(told.rsplit("exposure level for", 1)[1].split(":")[1].split()[0])
+    assert score <= most
+
+
+@pytest.mark.parametrize("unit", ["agent", "controller"])
+def test_agent_and_controller_run_without_privileges(installed: Installed, unit: str) -> None:
+    process = installed.host.run(f"systemctl show -p MainPID --value fairuse-{unit}").stdout.strip()
+    status = installed.host.read(f"/proc/{process}/status")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    user = int(installed.host.run(f"id -u fairuse-{unit}").stdout)
+    assert set(fields["Uid"].split()) == {str(user)} != {"0"}
+    allowed = {"agent": 0, "controller": 1 << 10}[unit]  # CAP_NET_BIND_SERVICE
+    assert int(fields["CapEff"], 16) | allowed == allowed
+    assert fields["NoNewPrivs"].strip() == "1"
+
+
+def test_nothing_is_denied_to_the_programs_at_their_work(installed: Installed) -> None:
+    """A sandbox that is too tight shows as permission errors in the log."""
+    told = installed.host.run("journalctl --no-pager -o cat -u 'fairuse-*'").stdout
+    assert "Operation not permitted" not in told
+    assert "Permission denied" not in told
+    assert "Read-only file system" not in told
+
+
+@pytest.fixture(scope="module")
+def limited(installed: Installed) -> Installed:
+    """The tenants go on as they did, and a limit with a long lease stands."""
+    installed.set_lease(LONG_LEASE_SECONDS)
+    installed.until("a limit with a long lease", lambda: lease_left(installed) > 2 * LEASE_SECONDS)
+    return installed
+
+
+def lease_left(installed: Installed) -> float:
+    return max((held["remaining_seconds"] for held in installed.held()), default=0.0)
+
+
+@pytest.fixture
+def order(limited: Installed) -> str:
+    """The order that stands, in the kernel too."""
+    (held,) = limited.until("the limit", limited.held)
+    assert quota(limited) != "infinity"
+    order: str = held["order"]
+    return order
+
+
+def quota(installed: Installed) -> str:
+    show = f"systemctl show --value -p CPUQuotaPerSecUSec {unit_of(HOG)}"
+    return installed.host.run(show).stdout.strip()
+
+
+def held_orders(installed: Installed) -> list[str]:
+    return [held["order"] for held in installed.held()]
+
+
+@pytest.mark.parametrize("program", ["agent", "controller"])
+@pytest.mark.parametrize("how", ["systemctl restart", "systemctl kill -s KILL"])
+def test_the_limit_stands_while_agent_or_controller_starts_again(
+    limited: Installed, order: str, program: str, how: str
+) -> None:
+    before = quota(limited)
+    limited.host.run(f"{how} fairuse-{program}")
+    limited.until("it is back", lambda: limited.is_active(program))
+    # Long enough for a wrong idea of the restarted program to have come through.
+    measure(limited.host, 5)
+    assert held_orders(limited) == [order]
+    assert quota(limited) == before
+
+
+def test_daemon_reload_changes_nothing(limited: Installed, order: str) -> None:
+    before = quota(limited)
+    limited.host.run("systemctl daemon-reload")
+    use = measure(limited.host)
+    assert quota(limited) == before
+    assert use[HOG].cores == pytest.approx(limited.held()[0]["allowance"]["cores"], rel=0.1)
+    assert held_orders(limited) == [order]
+
+
+def test_a_limiter_that_is_stopped_lifts_first(limited: Installed, order: str) -> None:
+    limited.host.run("systemctl stop fairuse-limiter")
+    assert quota(limited) == "infinity"
+    limited.host.run("systemctl start fairuse-limiter")
+    limited.until("the same order again", lambda: held_orders(limited) == [order])
+
+
+def test_what_a_killed_limiter_held_is_lifted_at_once_and_ordered_again(
+    limited: Installed, order: str
+) -> None:
+    limited.host.run("systemctl kill -s KILL fairuse-limiter")
+    limited.until("it is back", lambda: limited.is_active("limiter"))
+    said = limited.host.run("journalctl --no-pager -o cat -u fairuse-limiter -n 30").stdout
+    assert f"{order} {HOG} cpu: restored" in said
+    limited.until("the same order again", lambda: held_orders(limited) == [order])
+
+
+def test_after_a_reboot_nothing_is_limited(limited: Installed, order: str) -> None:
+    limited.host.reboot()
+    limited.until("all are back", lambda: all(map(limited.is_active, PROGRAMS)))
+    start_tenants(limited.host)
+    assert quota(limited) == "infinity", "nothing was written that outlives a boot"
+    assert limited.host.run("fairuse-limiter status").returncode == 0
+    dropins = limited.host.run("find /etc/systemd/system /run/systemd -name '*CPUQuota*'").stdout
+    assert dropins == ""
