@@ -44,6 +44,7 @@ class Held:
     def __init__(self, stack: ExitStack) -> None:
         self.limiter = stack.enter_context(limiter(proof='"200ms"'))
         self.group = stack.enter_context(cgroup())
+        self.rest = stack.enter_context(cgroup())
         space, self.interface = stack.enter_context(link(address=77))
         program = (sys.executable, work.__file__)
         inside = ("ip", "netns", "exec", space)
@@ -88,7 +89,7 @@ class Held:
                         cgroups=(self.group,),
                         interfaces=(self.interface,),
                     ),
-                    TenantPlace(tenant="rest", weight=9, interfaces=("lo", "eth0")),
+                    TenantPlace(tenant="rest", weight=9, cgroups=(self.rest,)),
                 ),
                 controller_heard_seconds_ago=0,
             )

@@ -243,8 +243,11 @@ class Wire:
         subprocess.run(["ip", "netns", "del", self.space], check=False)
 
     def rename(self, name: str) -> None:
+        # Older kernels do not rename an interface that is up.
+        subprocess.run(["ip", "link", "set", self.name, "down"], check=True)
         subprocess.run(["ip", "link", "set", self.name, "name", name], check=True)
         self.name = name
+        subprocess.run(["ip", "link", "set", self.name, "up"], check=True)
 
     def send(self, packets: int) -> None:
         """From the host towards the tenant."""
