@@ -42,7 +42,7 @@ subsides_after = "2m"
 [limit]
 lease = "%(lease)ds"
 step_down = 0.9
-step_every = "%(lease)ds"
+step_every = "%(step)ds"
 ease = 1.0
 """
 
@@ -109,7 +109,7 @@ class Installed:
 
     def set_lease(self, seconds: int) -> None:
         """Of limits that are ordered from now on: the controller reads its policies again."""
-        self.host.write("/etc/fairuse/policy.toml", _POLICY % {"lease": seconds})
+        self.host.write("/etc/fairuse/policy.toml", _POLICY % {"lease": seconds, "step": seconds - 1})
 
     def fairuse(self, words: str) -> Any:
         """What the command line answers, as the JSON that scripts get."""
