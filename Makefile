@@ -30,8 +30,9 @@ test: setup
 	$(BIN)/pytest $(ARGS)
 
 # On a Debian 12 that is built, booted in a virtual machine and thrown away; see docs/testing.md.
+BOOTED ?= tests/booted
 test-host: setup
-	$(BIN)/pytest tests/booted $(ARGS)
+	$(BIN)/pytest $(BOOTED) $(ARGS)
 
 host-shell: setup
 	@$(BIN)/python -m tests.testhost shell

@@ -41,7 +41,7 @@ mail_arrives_within = "2s"
 subsides_after = "2m"
 [limit]
 lease = "%(lease)ds"
-step_down = 0.9
+step_down = 0.4
 step_every = "%(step)ds"
 ease = 1.0
 """
@@ -60,7 +60,7 @@ sender = "Example Hosting <abuse@localhost>"
 """
 
 LIMITER = """
-max_silence = "15s"
+max_silence = "2m"
 """
 
 AGENT = f"""
@@ -109,7 +109,9 @@ class Installed:
 
     def set_lease(self, seconds: int) -> None:
         """Of limits that are ordered from now on: the controller reads its policies again."""
-        self.host.write("/etc/fairuse/policy.toml", _POLICY % {"lease": seconds, "step": seconds - 1})
+        self.host.write(
+            "/etc/fairuse/policy.toml", _POLICY % {"lease": seconds, "step": seconds - 1}
+        )
 
     def fairuse(self, words: str) -> Any:
         """What the command line answers, as the JSON that scripts get."""

@@ -10,6 +10,7 @@ import email
 import email.policy
 import mailbox
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.testhost.image import Image
 from tests.testhost.machine import Shape
 
 LONG_LEASE_SECONDS = 3600
+FIND_DROP_INS = "find /etc/systemd /run/systemd -name '*CPUQuota*'"
 PROGRAMS = ("agent", "limiter", "controller")
 
 
@@ -50,8 +52,9 @@ def test_a_unit_that_takes_the_processor_is_written_to_held_and_let_go(
     installed.until("the mail", lambda: "Message-ID" in letters(installed))
     box = tmp_path / "mbox"
     box.write_text(letters(installed))
-    (letter,) = mailbox.mbox(box)
-    message = email.message_from_bytes(letter.as_bytes(), policy=email.policy.default)
+    with closing(mailbox.mbox(box)) as letters_there:
+        (letter,) = letters_there
+        message = email.message_from_bytes(letter.as_bytes(), policy=email.policy.default)
     text = message.get_body(("plain",)).get_content()
     for said in ("fair share", "CPU", "waited"):
         assert said in text
@@ -74,8 +77,10 @@ def letters(installed: Installed) -> str:
 
 
 def standing(installed: Installed) -> str:
-    shown = "CPUQuotaPerSecUSec,CPUQuotaPeriodUSec,DropInPaths"
-    return installed.host.run(f"systemctl show -p {shown} {unit_of(HOG)}").stdout
+    """The unit's quota, and what systemd has on disk about it beside the unit itself."""
+    shown = "CPUQuotaPerSecUSec,CPUQuotaPeriodUSec"
+    quota = installed.host.run(f"systemctl show -p {shown} {unit_of(HOG)}").stdout
+    return quota + installed.host.run(FIND_DROP_INS).stdout
 
 
 @pytest.mark.parametrize(("unit", "most"), [("agent", 2.0), ("limiter", 4.0), ("controller", 2.0)])
@@ -181,5 +186,4 @@ def test_after_a_reboot_nothing_is_limited(limited: Installed, order: str) -> No
     start_tenants(limited.host)
     assert quota(limited) == "infinity", "nothing was written that outlives a boot"
     assert limited.host.run("fairuse-limiter status").returncode == 0
-    dropins = limited.host.run("find /etc/systemd/system /run/systemd -name '*CPUQuota*'").stdout
-    assert dropins == ""
+    assert limited.host.run(FIND_DROP_INS).stdout == ""
