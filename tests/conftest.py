@@ -1,8 +1,8 @@
 """What all tests share: where a needed thing is missing, the skip says what and why it matters.
 
 A skip's reason begins with "needs". With FAIRUSE_NO_NEEDLESS_SKIPS set (the continuous run), only
-what no install could provide may be skipped: a reason that begins with "this kernel lacks" or
-"this disk".
+what no install could provide may be skipped: a reason that begins with "this kernel lacks",
+"this host lacks" (what only a booted host has, see tests/booted) or "this disk".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-_NOBODY_CAN_INSTALL = ("this kernel lacks", "this disk")
+_NOBODY_CAN_INSTALL = ("this kernel lacks", "this host lacks", "this disk")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -125,8 +125,9 @@ class Installed:
         return found
 
     def held(self) -> list[dict[str, Any]]:
-        """What the limiter holds now."""
-        state = json.loads(self.host.run("fairuse-limiter status --json").stdout)
+        """What the limiter holds now; nothing while it is starting."""
+        asked = self.host.run("fairuse-limiter status --json", check=False)
+        state = json.loads(asked.stdout or "{}")
         found: list[dict[str, Any]] = state.get("held", [])
         return found
 
