@@ -17,7 +17,6 @@ from fairuse_agent.reporting.credential import CredentialError
 from fairuse_agent.reporting.delivery import deliver
 from fairuse_agent.reporting.enrol import enrol
 from fairuse_agent.reporting.inventory import take_inventory
-from fairuse_agent.reporting.inventory_tables import print_inventory
 from fairuse_agent.reporting.limiter_client import LimiterClient, LimiterWatch
 from fairuse_agent.reporting.link import EnrolmentError, open_link
 from fairuse_agent.reporting.orders import Orders
@@ -82,6 +81,9 @@ def _tell_tenants(settings: AgentSettings, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(inventory)).decode() + "\n")
     else:
+        # Its tables cost memory that a running agent has no use for.
+        from fairuse_agent.reporting.inventory_tables import print_inventory  # noqa: PLC0415 - as said
+
         print_inventory(inventory)
 
 
