@@ -82,7 +82,7 @@ def _tell_tenants(settings: AgentSettings, *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(inventory)).decode() + "\n")
     else:
         # Its tables cost memory that a running agent has no use for.
-        from fairuse_agent.reporting.inventory_tables import print_inventory  # noqa: PLC0415 - as said
+        from fairuse_agent.reporting.inventory_tables import print_inventory  # noqa: PLC0415  # see above
 
         print_inventory(inventory)
 

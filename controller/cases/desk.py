@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 
@@ -18,7 +17,7 @@ from controller.cases.habits import HabitBook
 from controller.cases.hosts import Host, Hosts, Look
 from controller.cases.judging import Judging, Seen
 from controller.cases.jumps import Jumps
-from controller.cases.ledger import Ledger, UnknownCase
+from controller.cases.ledger import Ledger, UnknownCase, new_case_id
 from controller.cases.limiting import DAY_SECONDS, Circumstances
 from controller.cases.model import (
     AnswerKind,
@@ -45,11 +44,6 @@ __all__ = ["Desk", "UnknownCase"]
 
 _log = logging.getLogger(__name__)
 _PAUSED = "paused"
-
-
-def new_case_id() -> str:
-    """Short enough to type, random enough not to be guessed or met twice."""
-    return "c" + secrets.token_hex(5)
 
 
 class Desk:

@@ -70,12 +70,11 @@ class Judging:
     def take(self, seen: Seen) -> Floats:
         """Judge it with those of its moment, unless that is done; what it delivered counts from
         now on. Returns the most that was delivered before it: (5)."""
-        if seen.peaks is None:
+        host, figures, peaks = seen.report.host, seen.figures, seen.peaks
+        if peaks is None:
             if seen.waits_with is self._moment:
                 self._moment = {}
-            self._judge_moment(list(seen.waits_with.values()))
-        host, figures, peaks = seen.report.host, seen.figures, seen.peaks
-        assert peaks is not None  # noqa: S101  # a moment that was judged has them for each
+            peaks = self._judge_moment(seen.waits_with)[host]
         before = self._peaks.get(host)
         self._peaks[host] = Peaks(
             figures.ended_at if before is None else max(figures.ended_at, before.at),
@@ -115,11 +114,12 @@ class Judging:
                 found.update(zip(places, intervals, strict=True))
         return [found[place] for place in range(len(reports))]
 
-    def _judge_moment(self, moment: list[Seen]) -> None:
+    def _judge_moment(self, moment: dict[str, Seen]) -> dict[str, Floats]:
+        """Returns each host's former peaks, which its report has from now on."""
         by_policy: dict[int, tuple[Policy, list[Seen]]] = {}
         peaks: dict[str, Floats] = {}
-        for seen in moment:
-            host, figures = seen.report.host, seen.figures
+        for host, seen in moment.items():
+            figures = seen.figures
             before = self._peaks.get(host) or no_peaks(figures.ended_at)
             seen.peaks = peaks[host] = faded(before, figures.ended_at)
             for policy in policies_on(self._policies, host, figures.tenants):
@@ -129,3 +129,4 @@ class Judging:
             reports = [(seen.report.host, seen.figures) for seen in group]
             for seen, interval in zip(group, self.judge(reports, policy, before_each), strict=True):
                 seen.intervals.append((policy, interval))
+        return peaks

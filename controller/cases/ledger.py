@@ -7,6 +7,7 @@ again finds everything there.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 
 import msgspec
@@ -21,6 +22,11 @@ from controller.storage.database import Database
 from fairuse_protocol.messages import Resource
 
 _log = logging.getLogger(__name__)
+
+
+def new_case_id() -> str:
+    """Short enough to type, random enough not to be guessed or met twice."""
+    return "c" + secrets.token_hex(5)
 
 
 class UnknownCase(Exception):

@@ -1,7 +1,7 @@
 """What the demo sees for itself, straight from the kernel, with none of the agent's code.
 
-CPU time and waiting come from the tenants' cgroup files, bytes from their interfaces, and qdiscs
-and filters from a netlink dump decoded here.
+CPU time and waiting come from the tenants' cgroup files, bytes from their interfaces, and qdiscs,
+classes and filters from a netlink dump decoded here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fairuse_cli.demo import links
 from fairuse_cli.demo.cgroups import Hierarchies
@@ -20,11 +21,11 @@ from fairuse_protocol.units import Rate
 _NLMSG_HEADER = struct.Struct("=IHHII")
 _TCMSG = struct.Struct("=BxxxiIII")
 _ATTRIBUTE = struct.Struct("=HH")
-_RTM_GETQDISC, _RTM_GETTFILTER = 38, 46  # linux/rtnetlink.h
+_RTM_GETQDISC, _RTM_GETTCLASS, _RTM_GETTFILTER = 38, 42, 46  # linux/rtnetlink.h
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST_DUMP = 0x301
 _TCA_KIND, _TCA_OPTIONS, _TCA_STATS2, _TCA_STATS_QUEUE = 1, 2, 7, 3  # linux/pkt_sched.h
-_TCA_TBF_PARMS = 1
+_TCA_HTB_PARMS, _TCA_HTB_RATE64 = 1, 6
 _TC_H_ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFF0000
 _RECEIVE_BYTES = 64 * 1024
 
@@ -57,10 +58,10 @@ def read_uplink() -> UplinkReading:
 
 @dataclass(frozen=True)
 class Discipline:
-    """A qdisc, or with `is_filter` a filter, as the kernel has it: its own bytes for options."""
+    """A qdisc, class or filter, as the kernel has it: its own bytes for options."""
 
     interface: str
-    is_filter: bool
+    what: Literal["qdisc", "class", "filter"]
     kind: str
     handle: int
     parent: int
@@ -68,21 +69,24 @@ class Discipline:
     overlimits: int = 0
 
     def __str__(self) -> str:
-        what = "filter" if self.is_filter else "qdisc"
         where = "root" if self.parent == _TC_H_ROOT else f"parent {self.parent >> 16:x}:"
-        text = f"{what} {self.kind} {self.handle >> 16:x}: {where}"
-        if self.kind == "tbf":
-            text += f" rate {Rate(self._tbf_rate()).in_bits}"
+        text = f"{self.what} {self.kind} {self.handle >> 16:x}: {where}"
+        if self.what == "class":
+            text += f" rate {Rate(self._htb_rate()).in_bits}"
         return f"{text} {self.options.hex()}".strip()
 
-    def _tbf_rate(self) -> int:
-        """Bytes per second: struct tc_tbf_qopt begins with a tc_ratespec of 12 bytes."""
-        parameters = _attributes(self.options)[_TCA_TBF_PARMS]
-        return int(struct.unpack_from("=I", parameters, 8)[0])
+    def _htb_rate(self) -> int:
+        """Bytes per second: struct tc_htb_opt begins with a tc_ratespec of 12 bytes, and what does
+        not fit into its 32 bits has an attribute of its own."""
+        told = _attributes(self.options)
+        if _TCA_HTB_RATE64 in told:
+            return int(struct.unpack("=Q", told[_TCA_HTB_RATE64])[0])
+        return int(struct.unpack_from("=I", told[_TCA_HTB_PARMS], 8)[0])
 
 
 def traffic_control(interface: str) -> tuple[Discipline, ...]:
-    """All qdiscs of an interface and the filters at its entrance; none where it has gone."""
+    """All qdiscs of an interface, HTB's classes and the filters at the entrance; none where it has
+    gone."""
     try:
         index = socket.if_nametoindex(interface)
     except OSError:
@@ -91,9 +95,13 @@ def traffic_control(interface: str) -> tuple[Discipline, ...]:
         qdiscs = _dump(netlink, _RTM_GETQDISC, index, 0)
         entrance = any(kind in ("ingress", "clsact") for _, _, kind, *_ in qdiscs)
         filters = _dump(netlink, _RTM_GETTFILTER, index, _INGRESS) if entrance else []
+        shaped = any(kind == "htb" for _, _, kind, *_ in qdiscs)
+        classes = _dump(netlink, _RTM_GETTCLASS, index, 0) if shaped else []
+    there: tuple[tuple[Literal["qdisc", "class", "filter"], list[_Found]], ...]
+    there = ("qdisc", qdiscs), ("class", classes), ("filter", filters)
     return tuple(
-        Discipline(interface, is_filter, kind, handle, parent, options, overlimits)
-        for is_filter, found in ((False, qdiscs), (True, filters))
+        Discipline(interface, what, kind, handle, parent, options, overlimits)
+        for what, found in there
         for handle, parent, kind, options, overlimits in found
     )
 

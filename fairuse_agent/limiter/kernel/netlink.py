@@ -88,6 +88,9 @@ class Class:
     options: bytes
 
 
+Listed = TypeVar("Listed", Qdisc, Class)
+
+
 @dataclass(frozen=True)
 class Filter:
     """One filter; `info` is its priority and protocol as the kernel packs them."""
@@ -105,30 +108,23 @@ class Filter:
 
 def qdiscs(index: int) -> list[Qdisc]:
     """The qdiscs of an interface, at its root, its entrance and below classes."""
-    found = _ask("the qdiscs", index, RTM_GETQDISC, _DUMP)
-    return [
-        Qdisc(
-            kind=message.get_attr("TCA_KIND"),
-            handle=message["handle"],
-            parent=message["parent"],
-            options=message.get_attr("TCA_OPTIONS") or b"",
-        )
-        for message in found
-        if message["index"] == index
-    ]
+    return _listed(Qdisc, "the qdiscs", index, RTM_GETQDISC)
 
 
 def classes(index: int) -> list[Class]:
     """The classes of an interface's qdiscs."""
-    found = _ask("the classes", index, RTM_GETTCLASS, _DUMP)
+    return _listed(Class, "the classes", index, RTM_GETTCLASS)
+
+
+def _listed(kind: type[Listed], what: str, index: int, request: int) -> list[Listed]:
     return [
-        Class(
+        kind(
             kind=message.get_attr("TCA_KIND"),
             handle=message["handle"],
             parent=message["parent"],
             options=message.get_attr("TCA_OPTIONS") or b"",
         )
-        for message in found
+        for message in _ask(what, index, request, _DUMP)
         if message["index"] == index
     ]
 

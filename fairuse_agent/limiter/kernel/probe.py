@@ -80,8 +80,8 @@ def _enter_namespace() -> None:
 
 def _try_out() -> Probed:
     from fairuse_agent.limiter.kernel import netlink, shaping  # noqa: PLC0415  # in the child only
-    from fairuse_agent.limiter.kernel.knobs import KernelError  # noqa: PLC0415
-    from fairuse_agent.limiter.kernel.traffic import index_of  # noqa: PLC0415
+    from fairuse_agent.limiter.kernel.knobs import KernelError  # noqa: PLC0415  # as above
+    from fairuse_agent.limiter.kernel.traffic import index_of  # noqa: PLC0415  # as above
 
     def works(kind: str, actions: bytes) -> bool:
         options = tcattr.matchall(actions) if kind == "matchall" else tcattr.u32_all(actions)
