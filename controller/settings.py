@@ -6,9 +6,6 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
-from controller.language.catalogue import languages
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration
 
@@ -105,36 +102,6 @@ class ControllerSettings(Settings):
     storage: Storage = Storage()
     contact: Contact = Contact()
     enrolment_valid: Duration = Duration(3600)
-
-
-class TenantContact(Settings):
-    """Whom to write to about one tenant, in the order of `channels`."""
-
-    name: str = ""
-    plan: str = ""
-    """By which a policy can be chosen (policies.toml)."""
-    language: str = ""
-    """As a catalogue in controller/language/catalogues is named, or "en"; empty: the policy's."""
-    email: tuple[str, ...] = ()
-    webhook_url: str = ""
-    webhook_secret_file: str = ""
-    channels: tuple[Literal["email", "webhook"], ...] = ("email",)
-
-    def __post_init__(self) -> None:
-        """Only what there are words for."""
-        known = ", ".join(f'"{code}"' for code in sorted(languages()))
-        require(
-            not self.language or self.language in languages(),
-            "language",
-            expected=f"one of {known}",
-            found=f'"{self.language}"',
-        )
-
-
-class TenantDirectory(Settings):
-    """The whole of tenants.toml: contacts by tenant."""
-
-    tenants: dict[str, TenantContact] = msgspec.field(default_factory=dict)
 
 
 def load_controller_settings(path: Path) -> ControllerSettings:

@@ -57,8 +57,9 @@ tenants_file = "{directory}/tenants.toml"
 
 _TENANTS = """\
 # Whom to write to about each tenant, by the names that agent.toml's rules give. For example:
-# [web42]
+# [tenants.web42]
 # name = "Example Ltd"
+# [[tenants.web42.contacts]]
 # email = ["admin@web42.example"]
 """
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases import answers, lifecycle, limiting, suspending
 from controller.cases.agreements import AgreementBook
@@ -19,15 +21,9 @@ from controller.cases.judging import Judging, Seen
 from controller.cases.jumps import Jumps
 from controller.cases.ledger import Ledger, UnknownCase, new_case_id
 from controller.cases.limiting import DAY_SECONDS, Circumstances
-from controller.cases.model import (
-    AnswerKind,
-    Case,
-    State,
-    Step,
-    TimelineEntry,
-)
+from controller.cases.model import AnswerKind, Case, State, Step, TimelineEntry
 from controller.cases.policies import PolicyChoice
-from controller.cases.record import read_case, write_step
+from controller.cases.record import read_case
 from controller.cases.review import begins_after, open_case, review
 from controller.cases.steps import CaseRefused
 from controller.cases.views import HostView
@@ -143,39 +139,33 @@ class Desk:
         self, notice_id: str, case_id: str, at: float, channel: str, answer: str
     ) -> None:
         """A channel took the notice: recorded with the case's step, in one transaction."""
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            done = lifecycle.notice_accepted(
-                case, self._policy_of(case), at=at, channel=channel, answer=answer
-            )
-            async with self._database.write() as connection:
-                if await notices.mark_accepted(
-                    connection, notice_id, at=at, channel=channel, answer=answer
-                ):
-                    await write_step(connection, done, case, mode=self.mode, now=at)
-                else:
-                    return
-            self._ledger.settle(done)
+        await self.carry_out(
+            case_id,
+            lambda case, _: lifecycle.notice_accepted(
+                case, self.policy_of(case), at=at, channel=channel, answer=answer
+            ),
+            also=lambda connection: notices.mark_accepted(
+                connection, notice_id, at=at, channel=channel, answer=answer
+            ),
+        )
 
     async def notice_failed(self, notice_id: str, case_id: str, reason: str) -> None:
         """No channel will take the notice."""
         now = self._clock()
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            done = lifecycle.notice_failed(case, now=now, reason=reason)
-            async with self._database.write() as connection:
-                if await notices.mark_failed(connection, notice_id, at=now, answer=reason):
-                    await write_step(connection, done, case, mode=self.mode, now=now)
-                else:
-                    return
-            self._ledger.settle(done)
+        await self.carry_out(
+            case_id,
+            lambda case, _: lifecycle.notice_failed(case, now=now, reason=reason),
+            also=lambda connection: notices.mark_failed(
+                connection, notice_id, at=now, answer=reason
+            ),
+        )
 
     async def answer(self, case_id: str, kind: AnswerKind, note: str) -> Case:
         """The customer answers. CaseRefused says why not, UnknownCase if there is none."""
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            done = answers.answer(case, kind, note, self._policy_of(case), now=self._clock())
-            return await self._ledger.commit(done, case)
+        return await self.carry_out(
+            case_id,
+            lambda case, now: answers.answer(case, kind, note, self.policy_of(case), now=now),
+        )
 
     async def approve(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator orders a limit by name (promise 1)."""
@@ -200,19 +190,19 @@ class Desk:
 
     async def dismiss(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator closes the case for good."""
-        return await self._by_name(
+        return await self.carry_out(
             case_id, lambda case, now: lifecycle.dismiss(case, now=now, by=by, reason=reason)
         )
 
     async def hold(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator takes the case out of the clock's hands."""
-        return await self._by_name(
+        return await self.carry_out(
             case_id, lambda case, now: lifecycle.hold(case, now=now, by=by, reason=reason)
         )
 
     async def lift(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator ends the limit now."""
-        return await self._by_name(
+        return await self.carry_out(
             case_id, lambda case, now: limiting.lift(case, now=now, by=by, reason=reason)
         )
 
@@ -221,15 +211,34 @@ class Desk:
         if self.mode == "observe" or self._paused:
             raise CaseRefused('nobody is suspended while enforcement is paused or mode "observe"')
         order = suspending.Order(by=by, reason=reason, seconds=seconds)
-        return await self._by_name(
+        return await self.carry_out(
             case_id, lambda case, now: suspending.suspend(case, order, now=now)
         )
 
     async def thaw(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator ends the suspension now."""
-        return await self._by_name(
+        return await self.carry_out(
             case_id, lambda case, now: suspending.thaw(case, now=now, by=by, reason=reason)
         )
+
+    async def carry_out(
+        self,
+        case_id: str,
+        transition: Callable[[Case, float], Step],
+        also: Callable[[AsyncConnection], Awaitable[bool]] | None = None,
+    ) -> Case:
+        """What somebody does to a case, on its newest version and in its turn.
+
+        `also` changes something else in the same transaction; when it returns False, the step is
+        not taken either. CaseRefused or UnknownCase says why not.
+        """
+        async with self._turn:
+            case = await self._ledger.newest(case_id)
+            return await self._ledger.commit(transition(case, self._clock()), case, also)
+
+    def policy_of(self, case: Case) -> Policy:
+        """The policy in force for the case's tenant on its host."""
+        return self._policies.policy_for(case.tenant, case.host)
 
     async def pause(self, *, by: str, reason: str) -> None:
         """Stop all enforcement and lift everything (promise 8)."""
@@ -319,12 +328,9 @@ class Desk:
             await self._ledger.take(done, case)
             case = done.case
 
-    def _policy_of(self, case: Case) -> Policy:
-        return self._policies.policy_for(case.tenant, case.host)
-
     def _look(self, case: Case, host: Host) -> tuple[Policy, Look]:
         """The case's policy, and what it sees. Of a tenant that is gone, any sees nothing."""
-        policy = self._policy_of(case)
+        policy = self.policy_of(case)
         return policy, host.look(policy) or host.looks[0]
 
     async def _verdict(
@@ -368,12 +374,6 @@ class Desk:
         case = case if done is None else done.case
         done = suspending.ended_with_enforcement(case, now=now, by=by, reason=reason)
         await self._ledger.take(done, case)
-
-    async def _by_name(self, case_id: str, transition: Callable[[Case, float], Step]) -> Case:
-        """What a person does to a case; CaseRefused or UnknownCase says why not."""
-        async with self._turn:
-            case = await self._ledger.newest(case_id)
-            return await self._ledger.commit(transition(case, self._clock()), case)
 
     async def _switch(self, value: str, by: str) -> None:
         async with self._database.write() as connection:

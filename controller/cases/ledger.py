@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.book import Book, StandingOrder
 from controller.cases.model import Case, OrderDocument, QueueNotice, Step
@@ -69,9 +70,16 @@ class Ledger:
             return
         await self.commit(done, previous)
 
-    async def commit(self, done: Step, previous: Case | None) -> Case:
+    async def commit(
+        self,
+        done: Step,
+        previous: Case | None,
+        also: Callable[[AsyncConnection], Awaitable[bool]] | None = None,
+    ) -> Case:
         try:
             async with self._database.write() as connection:
+                if also is not None and not await also(connection):
+                    return previous or done.case
                 await write_step(connection, done, previous, mode=self._mode, now=self._clock())
         except StaleCase as error:
             raise CaseRefused(

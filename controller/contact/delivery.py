@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.contact.notice import RenderedNotice
-from controller.settings import TenantContact
+from controller.tenants import TenantContact
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.settings import TenantContact, TenantDirectory
+from controller.tenants import Tenant, TenantDirectory
 from controller.watched import Reading, Watched
 
 
 class ContactDirectory:
-    """Contacts by tenant.
+    """Tenants by their id.
 
     The first reading raises SettingsError when the file cannot be used, or when it is `required`
     (somebody may be written to) and missing. A later change that cannot be used leaves the
@@ -30,17 +30,17 @@ class ContactDirectory:
         """Read the file again if it has changed."""
         self._tenants.refresh()
 
-    def contact_for(self, tenant: str) -> TenantContact | None:
-        """Whom to write to about `tenant`, of the file as it is now; None: nobody is listed."""
+    def tenant(self, tenant: str) -> Tenant | None:
+        """What the file as it is now says of `tenant`; None: it is not listed."""
         self.refresh()
         return self._tenants.value.get(tenant)
 
     def plan_of(self, tenant: str) -> str:
         """The tenant's plan as of the last refresh; empty when none is listed."""
-        contact = self._tenants.value.get(tenant)
-        return contact.plan if contact else ""
+        listed = self._tenants.value.get(tenant)
+        return listed.plan if listed else ""
 
-    def _read(self, reading: Reading) -> dict[str, TenantContact]:
+    def _read(self, reading: Reading) -> dict[str, Tenant]:
         if not self._required and not reading.exists(self._path):
             return {}
         tenants = reading.load(self._path, TenantDirectory).tenants

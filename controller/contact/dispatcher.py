@@ -24,10 +24,11 @@ from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, render
 from controller.contact.webhook import WebhookChannel
-from controller.settings import Contact, TenantContact
+from controller.settings import Contact
 from controller.storage import notices
 from controller.storage.database import Database
 from controller.storage.notices import NoticeRow
+from controller.tenants import TenantContact
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class Dispatcher:
                 await self._desk.notice_failed(row.id, row.case_id, outcome.reason)
 
     async def _try_channels(self, row: NoticeRow, now: float) -> Accepted | RetryAt | GiveUp:
-        """The tenant's channels in their order; the first that accepts wins."""
+        """The contacts' channels in their order; the first that accepts wins."""
         if row.id in self._unrecorded:
             return self._unrecorded[row.id][0]
         document = _document_decoder.decode(row.document)
@@ -134,12 +135,13 @@ class Dispatcher:
         case = await self._desk.case(row.case_id)
         if case is not None and (reason := overtaken(kind, document, case)):
             return GiveUp(reason)
-        tenant = document.case.tenant
-        contact = self._directory.contact_for(tenant)
-        if contact is None or not contact.channels:
-            return GiveUp(f'tenants_file lists no way to reach "{tenant}"')
+        tenant = self._directory.tenant(document.case.tenant)
+        people = tenant.people() if tenant else ()
+        ways = [(each, name) for each in people for name in each.channels]
+        if not ways:
+            return GiveUp(f'tenants_file lists no way to reach "{document.case.tenant}"')
         refusals = []
-        for name in contact.channels:
+        for contact, name in ways:
             outcome = await self._try_channel(name, row, document, contact, now)
             if isinstance(outcome, Accepted):
                 self._unrecorded[row.id] = outcome, self._clock()

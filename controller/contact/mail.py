@@ -20,7 +20,8 @@ import aiosmtplib
 
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
 from controller.contact.notice import CHART_ID, RenderedNotice
-from controller.settings import Smtp, TenantContact
+from controller.settings import Smtp
+from controller.tenants import TenantContact
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from controller.fairshare.sentence import amount, duration, sentence
 from controller.language.catalogue import ENGLISH, Language, languages
 from controller.language.figures import whole
 from controller.language.templates import in_every_language
-from controller.settings import TenantContact
+from controller.tenants import TenantContact
 
 CHART_ID = "chart"
 """The mail part that holds the picture; `cid:` in the HTML points to it."""

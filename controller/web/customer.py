@@ -77,9 +77,9 @@ async def _opened(request: web.Request, services: Services) -> Case | None:
 
 def _language(services: Services, case: Case) -> Language:
     """The language that the case's tenant is written to in."""
-    contact = services.directory.contact_for(case.tenant)
+    tenant = services.directory.tenant(case.tenant)
     policy = services.policies.policy_for(case.tenant, case.host)
-    return languages()[(contact and contact.language) or policy.language]
+    return languages()[(tenant and tenant.language) or policy.language]
 
 
 def _closed_door(request: web.Request, *, root: str) -> web.Response:

@@ -201,7 +201,8 @@ step_every = "{LEASE_SECONDS - 1}s"
 def tenants_toml() -> str:
     """Whom to write to."""
     return "".join(
-        f'[tenants.{name}]\nname = "{name.title()} Ltd"\nemail = ["{address(name)}"]\n\n'
+        f'[tenants.{name}]\nname = "{name.title()} Ltd"\n'
+        f'[[tenants.{name}.contacts]]\nemail = ["{address(name)}"]\n\n'
         for name in TENANTS
     )
 

@@ -89,7 +89,8 @@ class Installed:
             "limiter": LIMITER,
             "agent": AGENT,
             "policies": 'files = ["policy.toml"]\ndefault = "booted"\n',
-            "tenants": f'[tenants.hog]\nname = "Hog Ltd"\nemail = ["{MAILED_TO}@localhost"]\n',
+            "tenants": f'[tenants.hog]\nname = "Hog Ltd"\n'
+            f'[[tenants.hog.contacts]]\nemail = ["{MAILED_TO}@localhost"]\n',
         }.items():
             host.write(f"/etc/fairuse/{name}.toml", text)
         for user in USERS:

@@ -8,17 +8,22 @@ import pytest
 from controller.contact.directory import ContactDirectory
 from fairuse_protocol.settings import SettingsError
 
-GOOD = '[tenants.web-042]\nname = "Anna"\nemail = ["anna@example.org"]\n'
+GOOD = """
+[tenants.web-042]
+name = "Anna"
+[[tenants.web-042.contacts]]
+email = ["anna@example.org"]
+"""
 
 
 def test_contacts_are_found_by_tenant(tmp_path: Path) -> None:
     path = tmp_path / "tenants.toml"
     path.write_text(GOOD)
     directory = ContactDirectory(path)
-    contact = directory.contact_for("web-042")
-    assert contact is not None
-    assert contact.email == ("anna@example.org",)
-    assert directory.contact_for("web-043") is None
+    tenant = directory.tenant("web-042")
+    assert tenant is not None
+    assert tenant.people()[0].email == ("anna@example.org",)
+    assert directory.tenant("web-043") is None
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -26,9 +31,9 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path.write_text(GOOD)
     directory = ContactDirectory(path)
     path.write_text(GOOD.replace("anna@", "berit@"))
-    contact = directory.contact_for("web-042")
-    assert contact is not None
-    assert contact.email == ("berit@example.org",)
+    tenant = directory.tenant("web-042")
+    assert tenant is not None
+    assert tenant.people()[0].email == ("berit@example.org",)
 
 
 def test_a_file_that_was_broken_leaves_the_old_contacts_in_force_and_says_so(
@@ -39,13 +44,13 @@ def test_a_file_that_was_broken_leaves_the_old_contacts_in_force_and_says_so(
     directory = ContactDirectory(path)
     path.write_text(GOOD.replace("email", "mail"))
     with caplog.at_level(logging.ERROR):
-        assert directory.contact_for("web-042") is not None
-        assert directory.contact_for("web-042") is not None
+        assert directory.tenant("web-042") is not None
+        assert directory.tenant("web-042") is not None
     assert "unknown key" in directory.problem
     assert "stay in force" in directory.problem
     assert len(caplog.records) == 1
     path.write_text(GOOD)
-    assert directory.contact_for("web-042") is not None
+    assert directory.tenant("web-042") is not None
     assert directory.problem == ""
 
 
@@ -54,7 +59,7 @@ def test_a_file_that_disappears_leaves_the_old_contacts_in_force(tmp_path: Path)
     path.write_text(GOOD)
     directory = ContactDirectory(path)
     path.unlink()
-    assert directory.contact_for("web-042") is not None
+    assert directory.tenant("web-042") is not None
     assert "cannot be read" in directory.problem
 
 
@@ -65,9 +70,9 @@ def test_a_file_that_is_needed_has_to_be_there(tmp_path: Path) -> None:
 
 def test_where_nobody_is_written_to_the_file_may_come_later(tmp_path: Path) -> None:
     directory = ContactDirectory(tmp_path / "tenants.toml")
-    assert directory.contact_for("web-042") is None
+    assert directory.tenant("web-042") is None
     (tmp_path / "tenants.toml").write_text(GOOD)
-    assert directory.contact_for("web-042") is not None
+    assert directory.tenant("web-042") is not None
 
 
 def test_a_bad_file_stops_the_start(tmp_path: Path) -> None:
@@ -77,12 +82,34 @@ def test_a_bad_file_stops_the_start(tmp_path: Path) -> None:
         ContactDirectory(path)
 
 
-def test_a_contact_is_written_to_in_the_policys_language_unless_told(tmp_path: Path) -> None:
+def test_a_contact_has_the_tenants_name_language_and_time_zone_unless_it_has_its_own(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "tenants.toml"
-    path.write_text(GOOD + '[tenants.web-043]\nlanguage = "da"\n')
-    directory = ContactDirectory(path)
-    spoken = [directory.contact_for(tenant) for tenant in ("web-042", "web-043")]
-    assert [contact.language for contact in spoken if contact] == ["", "da"]
+    path.write_text("""
+[tenants.web-042]
+name = "Example Ltd"
+language = "da"
+time_zone = "Europe/Copenhagen"
+[[tenants.web-042.contacts]]
+[[tenants.web-042.contacts]]
+name = "Anna"
+language = "en"
+time_zone = "Asia/Tokyo"
+""")
+    tenant = ContactDirectory(path).tenant("web-042")
+    assert tenant is not None
+    assert [(each.name, each.language, each.time_zone) for each in tenant.people()] == [
+        ("Example Ltd", "da", "Europe/Copenhagen"),
+        ("Anna", "en", "Asia/Tokyo"),
+    ]
+
+
+def test_a_time_zone_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.toml"
+    path.write_text(GOOD + 'time_zone = "Copenhagen"\n')
+    with pytest.raises(SettingsError, match=r'time_zone: expected .*, found "Copenhagen"'):
+        ContactDirectory(path)
 
 
 def test_a_language_that_nobody_has_words_for_is_refused_with_those_that_there_are(

@@ -33,17 +33,18 @@ from controller.contact.links import CustomerLinks, LinkRefused
 from controller.contact.mail import MailChannel
 from controller.contact.notice import RenderedNotice
 from controller.fairshare.policy import Policy
-from controller.settings import Contact, Mode, Smtp, TenantContact
+from controller.settings import Contact, Mode, Smtp
 from controller.storage import notices
 from controller.storage.database import Database
+from controller.tenants import TenantContact
 from fairuse_protocol.units import Duration
 from tests.contact import samples
 from tests.contact.servers import mail_server
 
 NOW = samples.NOW
 RETRY_FOR = 3600.0
-BOTH = '[tenants.web-042]\nemail = ["anna@example.org"]\nchannels = ["email", "webhook"]\n'
-MAIL = '[tenants.web-042]\nemail = ["anna@example.org"]\n'
+MAIL = '[[tenants.web-042.contacts]]\nemail = ["anna@example.org"]\n'
+BOTH = MAIL + 'channels = ["email", "webhook"]\n'
 
 
 class Told:

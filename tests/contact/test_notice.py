@@ -12,7 +12,7 @@ from controller.cases.model import Closing, Effect, NoticeDocument, NoticeKind
 from controller.contact.notice import RenderedNotice, render
 from controller.fairshare.policy import Policy
 from controller.language.catalogue import languages
-from controller.settings import TenantContact
+from controller.tenants import TenantContact
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
 

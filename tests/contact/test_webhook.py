@@ -17,7 +17,7 @@ from aiohttp import web
 from controller.contact.delivery import Accepted, Refused
 from controller.contact.notice import render
 from controller.contact.webhook import InvalidEndpoint, WebhookChannel, read_secret, signature
-from controller.settings import TenantContact
+from controller.tenants import TenantContact
 from tests.contact import samples
 from tests.contact.servers import Call, WebhookReceiver, webhook_receiver
 

@@ -6,7 +6,8 @@ import pytest
 
 from controller.cases.selection import Selection
 from controller.fairshare.policy import Policy
-from controller.settings import ControllerSettings, TenantDirectory
+from controller.settings import ControllerSettings
+from controller.tenants import TenantDirectory
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.settings import AgentSettings
 from fairuse_cli.demo.configuration import (
@@ -52,7 +53,7 @@ def test_agent_and_limiter_meet_at_the_same_socket(places: Places) -> None:
 def test_everybody_can_be_written_to(places: Places) -> None:
     directory = load_settings(places.directory / "tenants.toml", TenantDirectory)
     assert set(directory.tenants) == set(TENANTS)
-    assert all(contact.email for contact in directory.tenants.values())
+    assert all(tenant.contacts[0].email for tenant in directory.tenants.values())
 
 
 def test_a_limited_tenant_is_under_the_rule_that_limited_it(places: Places) -> None:

@@ -82,7 +82,7 @@ class Hosting:
         files = {
             "policy.toml": POLICY,
             "policies.toml": 'files = ["policy.toml"]\n',
-            "tenants.toml": f'[tenants.hog]\nwebhook_url = "{webhook}"\n'
+            "tenants.toml": f'[[tenants.hog.contacts]]\nwebhook_url = "{webhook}"\n'
             f'webhook_secret_file = "{secret}"\nchannels = ["webhook"]\n',
             "controller.toml": f'mode = "enforce"\npolicies_file = "{d}/policies.toml"\n'
             f"[listen]\nport = {self.port}\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.fairshare.policy import Policy
-from controller.settings import TenantDirectory
+from controller.tenants import TenantDirectory
 from fairuse_agent.settings import AgentSettings
 from fairuse_protocol.settings import SettingsError, parse_settings
 from fairuse_protocol.toml_lines import key_lines, nearest_line
@@ -114,8 +114,8 @@ def test_the_lines_of_anything_that_parses_are_those_of_its_keys(text: str) -> N
         ),
         pytest.param(
             TenantDirectory,
-            '[tenants.a]\nemail = ["x"]\n[tenants.b]\nname = "b"\nemail = "y"',
-            ":5: tenants.b.email:",
+            '[tenants.a]\nplan = "x"\n[tenants.b]\nname = "b"\nplan = 3',
+            ":5: tenants.b.plan:",
             id="a mapping's key, which the validator leaves out",
         ),
     ],
