@@ -107,8 +107,39 @@ notices = sa.Table(
     sa.Column("channel", sa.Text),
     sa.Column("answer", sa.Text, nullable=False, default=""),
     sa.Column("document", sa.Text, nullable=False),
+    # Mail addresses, one a line: whose server accepted it, and where it came back from.
+    sa.Column("sent_to", sa.Text, nullable=False, server_default=""),
+    sa.Column("bounced", sa.Text, nullable=False, server_default=""),
+    sa.Column("bounced_at", sa.Float),
     sa.UniqueConstraint("case_id", "id", name="notice_of_its_case"),
     sa.Index("notices_by_due_time", "next_try_at"),
+)
+
+mails = sa.Table(
+    "mails",
+    metadata,
+    # The mail's fingerprint: the same mail is taken once.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("notice_id", sa.Text),
+    sa.Column("received_at", sa.Float, nullable=False),
+    # As it came in, until it is judged.
+    sa.Column("raw", sa.LargeBinary),
+    sa.Column("outcome", sa.Text),
+    sa.Column("sender", sa.Text, nullable=False, server_default=""),
+    sa.Column("subject", sa.Text, nullable=False, server_default=""),
+    sa.Column("text", sa.Text, nullable=False, server_default=""),
+    sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
+    sa.ForeignKeyConstraint(
+        ["case_id", "notice_id"], ["notices.case_id", "notices.id"], name="mail_about_this_case"
+    ),
+    sa.Index("mails_by_case", "case_id", "received_at"),
+    sa.Index(
+        "mails_to_judge",
+        "received_at",
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
+    ),
 )
 
 orders = sa.Table(

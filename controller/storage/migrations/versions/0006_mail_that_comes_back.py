@@ -1,0 +1,45 @@
+"""Mail that comes back is kept with its case, and a notice knows where it bounced."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Notices that are out already are not known to have gone to anybody by name."""
+    with op.batch_alter_table("notices") as table:
+        table.add_column(sa.Column("sent_to", sa.Text(), nullable=False, server_default=""))
+        table.add_column(sa.Column("bounced", sa.Text(), nullable=False, server_default=""))
+        table.add_column(sa.Column("bounced_at", sa.Float()))
+    op.create_table(
+        "mails",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("case_id", sa.Text(), sa.ForeignKey("cases.id"), nullable=False),
+        sa.Column("notice_id", sa.Text()),
+        sa.Column("received_at", sa.Float(), nullable=False),
+        sa.Column("raw", sa.LargeBinary()),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("sender", sa.Text(), nullable=False, server_default=""),
+        sa.Column("subject", sa.Text(), nullable=False, server_default=""),
+        sa.Column("text", sa.Text(), nullable=False, server_default=""),
+        sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
+        sa.ForeignKeyConstraint(
+            ["case_id", "notice_id"],
+            ["notices.case_id", "notices.id"],
+            name="mail_about_this_case",
+        ),
+    )
+    op.create_index("mails_by_case", "mails", ["case_id", "received_at"])
+    op.create_index(
+        "mails_to_judge",
+        "mails",
+        ["received_at"],
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
+    )
