@@ -1,7 +1,7 @@
 """Addresses that one case's mail comes back to: signed, so that nobody writes into another's case.
 
     <local>+<case>.<signature>@<domain>         Reply-To: what a customer writes
-    <local>+b.<notice>.<signature>@<domain>     envelope sender (VERP): bounces and the like
+    <local>+b.<letter>.<signature>@<domain>     envelope sender (VERP): bounces and the like
 
 Only small letters and digits, since some mail servers change the case of what they pass on.
 """
@@ -19,9 +19,9 @@ _PURPOSE = b"fairuse mail address 1"
 """Signed with every address, so that the links' secret can never be led to sign one."""
 _SIGNATURE_BYTES = 10
 """80 bits, the least that RFC 2104 advises: a local part has room for no more."""
-LONGEST_NOTICE_ID = 32
-_ID = re.compile(rf"[a-z0-9-]{{1,{LONGEST_NOTICE_ID}}}")
-_EXTENSION = re.compile(rf"(b\.)?([a-z0-9-]{{1,{LONGEST_NOTICE_ID}}})\.([a-z2-7]{{16}})")
+LONGEST_ID = 32
+_ID = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
+_EXTENSION = re.compile(rf"(b\.)?([a-z0-9-]{{1,{LONGEST_ID}}})\.([a-z2-7]{{16}})")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class ForCase:
 
 
 @dataclass(frozen=True)
-class ForNotice:
-    """What mail servers say about a notice."""
+class ForLetter:
+    """What mail servers say about a letter, and what customers say to one about several cases."""
 
     id: str
 
@@ -45,7 +45,7 @@ class Forged:
     address: str
 
 
-Meaning = ForCase | ForNotice | Forged
+Meaning = ForCase | ForLetter | Forged
 
 
 class CaseAddresses:
@@ -65,9 +65,9 @@ class CaseAddresses:
         """Where a customer's answer to this case goes."""
         return self._signed("", case_id)
 
-    def for_bounces(self, notice_id: str) -> str:
-        """Where mail servers report what became of this notice."""
-        return self._signed("b.", notice_id)
+    def for_bounces(self, letter_id: str) -> str:
+        """Where mail servers report what became of this letter, which goes by a notice's id."""
+        return self._signed("b.", letter_id)
 
     def first_meaning(self, texts: Iterable[str]) -> Meaning | None:
         """What the first of our addresses in `texts` (headers, the best first) stands for.
@@ -90,12 +90,12 @@ class CaseAddresses:
         kind, id_, signature = match[1] or "", match[2], match[3]
         if not hmac.compare_digest(signature, self._signature(kind, id_)):
             return Forged(extension)
-        return ForNotice(id_) if kind else ForCase(id_)
+        return ForLetter(id_) if kind else ForCase(id_)
 
     def _signed(self, kind: str, id_: str) -> str:
         if not _ID.fullmatch(id_):
             raise ValueError(
-                f"id for a mail address: expected 1 to {LONGEST_NOTICE_ID} of a-z, 0-9 and -, "
+                f"id for a mail address: expected 1 to {LONGEST_ID} of a-z, 0-9 and -, "
                 f"found {id_!r}"
             )
         return f"{self._local}+{kind}{id_}.{self._signature(kind, id_)}@{self._domain}"

@@ -20,7 +20,7 @@ import aiosmtplib
 
 from controller.contact.addresses import CaseAddresses
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
-from controller.contact.notice import CHART_ID, RenderedNotice
+from controller.contact.notice import RenderedNotice
 from controller.settings import Smtp
 from controller.tenants import TenantContact
 
@@ -68,13 +68,13 @@ def compose(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(notice.text)
     message.add_alternative(notice.html, subtype="html")
-    if notice.chart_png is not None:
+    for number, picture in enumerate(notice.pictures, 1):
         _html_part(message).add_related(
-            notice.chart_png,
+            picture.png,
             "image",
             "png",
-            cid=f"<{CHART_ID}>",
-            filename="use-over-time.png",
+            cid=f"<{picture.content_id}>",
+            filename=f"use-over-time-{number}.png",
             disposition="inline",
         )
     return message

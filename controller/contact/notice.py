@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,30 @@ from controller.language.figures import whole
 from controller.language.templates import in_every_language
 from controller.tenants import TenantContact
 
-CHART_ID = "chart"
-"""The mail part that holds the picture; `cid:` in the HTML points to it."""
+
+@dataclass(frozen=True)
+class Queued:
+    """One notice as it stands in the outbox."""
+
+    id: str
+    kind: NoticeKind
+    queued_at: float
+    document: NoticeDocument
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart as mail shows it. `cid:` and the id in the HTML point to it."""
+
+    content_id: str
+    png: bytes
+    description: str
+    """What a reader who does not see it has to know."""
 
 
 @dataclass(frozen=True)
 class RenderedNotice:
-    """One notice, ready for any channel. Only notices with evidence have a picture."""
+    """One letter, ready for any channel. Only first notices have pictures, one a case."""
 
     id: str
     case_id: str
@@ -44,8 +61,7 @@ class RenderedNotice:
     subject: str
     text: str
     html: str
-    chart_png: bytes | None
-    chart_description: str
+    pictures: tuple[Picture, ...]
     queued_at: float
     data: dict[str, Any]
     """What a program at the customer's needs, for webhooks."""
@@ -61,56 +77,82 @@ class NoticeTerms:
     """The customer page of a case, by its id and when the notice was queued."""
 
 
-def render(
-    notice_id: str,
-    kind: NoticeKind,
-    queued_at: float,
-    document: NoticeDocument,
-    contact: TenantContact,
-    terms: NoticeTerms,
-) -> RenderedNotice:
-    """One notice about a case as `document` kept it at `queued_at`, in the contact's language."""
-    case = document.case
-    policy = terms.policy_for(case)
-    language = languages()[contact.language or policy.language]
-    page_url = terms.link_for(case.id, queued_at)
-    chart = lay_out(case.verdict, language)
-    evidence = sentence(
-        case.verdict, whose=wording.your_server(case.tenant, language), language=language
-    )
+def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms) -> RenderedNotice:
+    """One letter in the contact's language, with each case as it was kept when it was queued.
+
+    Several notices make one letter when all are first notices about the same tenant; ValueError
+    when they are not. It goes by the id of the first.
+    """
+    _require_one_letter(queued)
+    first = queued[0]
+    case = first.document.case
+    language = languages()[contact.language or terms.policy_for(case).language]
+    abouts = [_about(each, f"chart-{n}", terms, language) for n, each in enumerate(queued, 1)]
     values = {
+        **abouts[0],
+        "cases": abouts,
+        "greeting": _greeting(contact.name, language),
+        "provider": terms.provider_name,
+        "causes": wording.causes(language),
+    }
+    template = first.kind if len(queued) == 1 else "first-notices"
+    subject, text = _written(template, values, language)
+    html = _html_templates[language.code].get_template(f"{template}.html.j2").render(values)
+    others = [_data(each, about) for each, about in zip(queued[1:], abouts[1:], strict=True)]
+    return RenderedNotice(
+        id=first.id,
+        case_id=case.id,
+        kind=first.kind,
+        first_notice_id=case.notice,
+        subject=subject,
+        text=text,
+        html=html,
+        pictures=tuple(_picture(about) for about in abouts) if first.kind == "first-notice" else (),
+        queued_at=first.queued_at,
+        data=_data(first, abouts[0]) | ({"others": others} if others else {}),
+    )
+
+
+def _require_one_letter(queued: Sequence[Queued]) -> None:
+    kinds = {each.kind for each in queued}
+    tenants = {each.document.case.tenant for each in queued}
+    if len(queued) != 1 and (kinds != {"first-notice"} or len(tenants) != 1):
+        raise ValueError(
+            "expected one notice, or first notices about one tenant; found "
+            + (", ".join(each.id for each in queued) or "none")
+        )
+
+
+def _about(
+    queued: Queued, content_id: str, terms: NoticeTerms, language: Language
+) -> dict[str, Any]:
+    """What a letter says of one case."""
+    document, case = queued.document, queued.document.case
+    policy = terms.policy_for(case)
+    return {
         "case": case,
         "tenant": case.tenant,
         "mode": document.mode,
-        "greeting": _greeting(contact.name, language),
-        "provider": terms.provider_name,
         "policy": policy,
-        "page_url": page_url,
+        "page_url": terms.link_for(case.id, queued.queued_at),
         "resource": wording.resource_name(case.resource, language),
-        "sentence": evidence,
+        "sentence": sentence(
+            case.verdict, whose=wording.your_server(case.tenant, language), language=language
+        ),
         "figures": evidence_figures(case, language),
-        "causes": wording.causes(language),
-        "chart": chart,
-        "chart_id": CHART_ID,
+        "chart": lay_out(case.verdict, language),
+        "chart_id": content_id,
         "time_to_answer": duration(time_to_answer_seconds(case, policy), language),
+        "deadline": case.deadline and wording.moment(case.deadline, language),
         "longest_limit": duration(policy.limit.lease, language),
         "limit": limit_words(case, document.limit, language),
         "effect": effect_bars(case.effect, language),
     }
-    subject, text = _written(kind, values, language)
-    return RenderedNotice(
-        id=notice_id,
-        case_id=case.id,
-        kind=kind,
-        first_notice_id=case.notice,
-        subject=subject,
-        text=text,
-        html=_html_templates[language.code].get_template(f"{kind}.html.j2").render(values),
-        chart_png=draw_png(chart) if kind == "first-notice" else None,
-        chart_description=chart.description,
-        queued_at=queued_at,
-        data=_data(notice_id, document, page_url, evidence),
-    )
+
+
+def _picture(about: dict[str, Any]) -> Picture:
+    chart = about["chart"]
+    return Picture(about["chart_id"], draw_png(chart), chart.description)
 
 
 def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
@@ -193,19 +235,20 @@ def _greeting(name: str, language: Language) -> str:
     return language.gettext("Hello %(name)s,", name=name) if name else language.gettext("Hello,")
 
 
-def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str) -> dict[str, Any]:
-    case, limit = document.case, document.limit
+def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
+    case, limit = queued.document.case, queued.document.limit
     verdict = case.verdict
     return {
-        "notice": notice_id,
+        "notice": queued.id,
         "case": case.id,
         "tenant": case.tenant,
         "host": case.host,
         "resource": case.resource,
         "state": case.state,
         "severity": case.severity,
-        "sentence": evidence,
-        "page_url": page_url,
+        "sentence": about["sentence"],
+        "page_url": about["page_url"],
+        "deadline": case.deadline,
         "used": verdict.average_used,
         "fair_share": verdict.average_fair_share,
         "capacity": verdict.capacity,
@@ -217,9 +260,9 @@ def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str
     }
 
 
-def _written(kind: NoticeKind, values: dict[str, Any], language: Language) -> tuple[str, str]:
+def _written(name: str, values: dict[str, Any], language: Language) -> tuple[str, str]:
     """Subject and plain text."""
-    template = _text_templates[language.code].get_template(f"{kind}.txt.j2")
+    template = _text_templates[language.code].get_template(f"{name}.txt.j2")
     subject, _, text = template.render(values).partition("\n")
     return subject.removeprefix("Subject: "), _tidy(text)
 

@@ -15,7 +15,7 @@ MOST_OF_A_CASE = 200
 
 
 class UnknownReference(Exception):
-    """There is no such case or notice here."""
+    """There is no such case or letter here."""
 
 
 class TooMany(Exception):
@@ -28,7 +28,7 @@ class MailToJudge:
 
     id: str
     case_id: str
-    notice_id: str | None
+    letter: str | None
     received_at: float
     raw: bytes
 
@@ -50,15 +50,15 @@ async def take(
     *,
     id: str,  # noqa: A002 - the column's name
     case_id: str | None,
-    notice_id: str | None,
+    letter: str | None,
     received_at: float,
     raw: bytes,
 ) -> bool:
-    """Keep a mail about a case, or about the notice of one, to be judged.
+    """Keep a mail about a case or a letter to be judged.
 
     False: it was taken before. Raises UnknownReference or TooMany.
     """
-    case_id = await _case_of(connection, case_id, notice_id)
+    case_id = await _case_of(connection, case_id, letter)
     kept = sa.select(sa.func.count()).where(_mails.c.case_id == case_id)
     if await connection.scalar(sa.select(_mails.c.id).where(_mails.c.id == id)):
         return False
@@ -66,7 +66,7 @@ async def take(
         raise TooMany(f"case {case_id} has {MOST_OF_A_CASE} mails, and no more are kept of one")
     await connection.execute(
         _mails.insert().values(
-            id=id, case_id=case_id, notice_id=notice_id, received_at=received_at, raw=raw
+            id=id, case_id=case_id, letter=letter, received_at=received_at, raw=raw
         )
     )
     return True
@@ -76,7 +76,7 @@ async def to_judge(connection: AsyncConnection, limit: int) -> list[MailToJudge]
     """Mails that wait, the first received first."""
     found = await connection.execute(
         sa.select(
-            _mails.c.id, _mails.c.case_id, _mails.c.notice_id, _mails.c.received_at, _mails.c.raw
+            _mails.c.id, _mails.c.case_id, _mails.c.letter, _mails.c.received_at, _mails.c.raw
         )
         .where(_mails.c.outcome.is_(None))
         .order_by(_mails.c.received_at, _mails.c.id)
@@ -104,7 +104,8 @@ async def judged(
 
 
 async def of_case(connection: AsyncConnection, case_id: str) -> list[MailRow]:
-    """A case's mails that were judged, the first received first."""
+    """What was judged of a case's mails and of its letters', the first received first."""
+    letters = sa.select(schema.notices.c.letter).where(schema.notices.c.case_id == case_id)
     found = await connection.execute(
         sa.select(
             _mails.c.id,
@@ -114,21 +115,23 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[MailRow]:
             _mails.c.subject,
             _mails.c.text,
         )
-        .where(_mails.c.case_id == case_id, _mails.c.outcome.is_not(None))
+        .where(
+            sa.or_(_mails.c.case_id == case_id, _mails.c.letter.in_(letters)),
+            _mails.c.outcome.is_not(None),
+        )
         .order_by(_mails.c.received_at, _mails.c.id)
     )
     return [MailRow(*row) for row in found]
 
 
-async def _case_of(connection: AsyncConnection, case_id: str | None, notice_id: str | None) -> str:
-    if notice_id is not None:
-        notices = schema.notices
-        of_notice = sa.select(notices.c.case_id).where(notices.c.id == notice_id)
-        found: str | None = await connection.scalar(of_notice)
-    else:
-        found = await connection.scalar(
-            sa.select(schema.cases.c.id).where(schema.cases.c.id == case_id)
-        )
+async def _case_of(connection: AsyncConnection, case_id: str | None, letter: str | None) -> str:
+    notices, cases = schema.notices, schema.cases
+    asked = (
+        sa.select(cases.c.id).where(cases.c.id == case_id)
+        if letter is None
+        else sa.select(notices.c.case_id).where(notices.c.id == letter)
+    )
+    found: str | None = await connection.scalar(asked)
     if found is None:
-        raise UnknownReference(f"there is no case or notice {notice_id or case_id} in this store")
+        raise UnknownReference(f"there is no case or letter {letter or case_id} in this store")
     return found

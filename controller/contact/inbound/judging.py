@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.contact.addresses import CaseAddresses, Forged, ForCase, ForNotice
+from controller.contact.addresses import CaseAddresses, Forged, ForCase, ForLetter
 from controller.contact.delivery import one_line
 from controller.contact.inbound.letter import Letter, Unreadable, read_letter
 from controller.contact.inbound.reports import failed_recipients, is_report, statuses
@@ -40,7 +40,7 @@ class Said:
 class Reply:
     """A person answers."""
 
-    about: ForCase | ForNotice
+    about: ForCase | ForLetter
     said: Said
 
 
@@ -48,7 +48,7 @@ class Reply:
 class AutoReply:
     """A program answers: an absence, a ticket system, a list."""
 
-    about: ForCase | ForNotice
+    about: ForCase | ForLetter
     said: Said
     why: str
 
@@ -57,7 +57,7 @@ class AutoReply:
 class Bounce:
     """A mail server that had accepted the notice could not deliver it after all."""
 
-    about: ForNotice
+    about: ForLetter
     said: Said
     recipients: tuple[str, ...]
     """Whom it did not reach; empty: it does not say, so nobody was reached for all we know."""
@@ -68,7 +68,7 @@ class Bounce:
 class Progress:
     """A mail server tells how far the notice got: delayed, or passed on."""
 
-    about: ForNotice
+    about: ForLetter
     said: Said
     delayed: bool
     reason: str
@@ -94,13 +94,13 @@ Outcome = OfACase | NotOurs | Hostile
 class Addressed:
     """A mail with one of our addresses on it, whose signature is good."""
 
-    about: ForCase | ForNotice
+    about: ForCase | ForLetter
     letter: Letter
 
     @property
     def fingerprint(self) -> str:
         """The same for each copy of the same mail to the same address."""
-        kind = "notice" if isinstance(self.about, ForNotice) else "case"
+        kind = "letter" if isinstance(self.about, ForLetter) else "case"
         return f"{kind}-{self.about.id}-{self.letter.fingerprint_of_content}"
 
 
@@ -126,13 +126,13 @@ def judge(raw: bytes, addresses: CaseAddresses) -> Outcome:
         return opened
     about, letter = opened.about, opened.letter
     said = _said(letter)
-    if isinstance(about, ForNotice) and (told := _told_by_server(about, letter, said)):
+    if isinstance(about, ForLetter) and (told := _told_by_server(about, letter, said)):
         return told
     why = _automatic(letter)
     return AutoReply(about, said, why) if why else Reply(about, said)
 
 
-def _told_by_server(about: ForNotice, letter: Letter, said: Said) -> Bounce | Progress | None:
+def _told_by_server(about: ForLetter, letter: Letter, said: Said) -> Bounce | Progress | None:
     """A report, in its standard form or another. None: it is no report."""
     if is_report(letter):
         told = statuses(letter)

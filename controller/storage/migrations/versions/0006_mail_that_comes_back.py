@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -16,12 +16,11 @@ def upgrade() -> None:
     with op.batch_alter_table("notices") as table:
         table.add_column(sa.Column("sent_to", sa.Text(), nullable=False, server_default=""))
         table.add_column(sa.Column("bounced", sa.Text(), nullable=False, server_default=""))
-        table.add_column(sa.Column("bounced_at", sa.Float()))
     op.create_table(
         "mails",
         sa.Column("id", sa.Text(), primary_key=True),
         sa.Column("case_id", sa.Text(), sa.ForeignKey("cases.id"), nullable=False),
-        sa.Column("notice_id", sa.Text()),
+        sa.Column("letter", sa.Text(), sa.ForeignKey("notices.id")),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("raw", sa.LargeBinary()),
         sa.Column("outcome", sa.Text()),
@@ -29,13 +28,9 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False, server_default=""),
         sa.Column("text", sa.Text(), nullable=False, server_default=""),
         sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
-        sa.ForeignKeyConstraint(
-            ["case_id", "notice_id"],
-            ["notices.case_id", "notices.id"],
-            name="mail_about_this_case",
-        ),
     )
     op.create_index("mails_by_case", "mails", ["case_id", "received_at"])
+    op.create_index("mails_by_letter", "mails", ["letter"])
     op.create_index(
         "mails_to_judge",
         "mails",
