@@ -121,7 +121,12 @@ class Imap(Settings):
                 expected="another folder than folder",
                 found=f'"{self.taken_folder}"',
             )
-            require(self.look_every >= 1, "look_every", expected="1s or more", found=self.look_every)
+            require(
+                self.look_every >= 1,
+                "look_every",
+                expected="1s or more",
+                found=str(self.look_every),
+            )
 
 
 class Mailbox(Settings):
@@ -153,7 +158,7 @@ class Command(Settings):
     """The provider's own program for the channel "command": tickets, chat, anything."""
 
     argv: tuple[str, ...] = ()
-    """The program by its absolute path, and its arguments; never a shell. Empty: no such channel."""
+    """The program by its absolute path, and its arguments, no shell. Empty: no such channel."""
     timeout: Duration = Duration(30)
     """It is killed with whatever it started when it takes longer."""
 
@@ -165,9 +170,7 @@ class Command(Settings):
             expected="a program by its absolute path first",
             found=f'"{self.argv[0]}"' if self.argv else "nothing",
         )
-        require(
-            1 <= self.timeout <= 600, "timeout", expected="1s to 10m", found=str(self.timeout)
-        )
+        require(1 <= self.timeout <= 600, "timeout", expected="1s to 10m", found=str(self.timeout))
 
 
 class Contact(Settings):

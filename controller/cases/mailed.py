@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
-from controller.cases.answers import answer
+from controller.cases.answers import THEY_WROTE, answer
 from controller.cases.model import Case, Step, TimelineEntry
 from controller.cases.steps import step, without_limit
 from controller.fairshare.policy import Policy
-
-THEY_WROTE = " They wrote: "
-"""Where a customer's own words begin in a line of the history."""
 
 
 def replied(case: Case, words: str, policy: Policy, *, now: float) -> Step:

@@ -109,7 +109,7 @@ class MailChannel:
                 sender=sender,
                 recipients=contact.email,
                 now=now,
-                reply_to=ours.for_replies(notice.case_id) if ours else "",
+                reply_to=_reply_to(notice, ours) if ours else "",
             )
         except InvalidAddress as error:
             return self._refused(str(error), for_good=True)
@@ -144,7 +144,7 @@ class MailChannel:
             f"; refused {address}: {reply.code} {reply.message}"
             for address, reply in refused.items()
         )
-        took = tuple(_bare(each) for each in recipients if _bare(each) not in refused)
+        took = tuple(_bare(each).lower() for each in recipients if _bare(each) not in refused)
         return Accepted(self.name, one_line(f"{server}: 250 {answer}{others}"), took)
 
     async def _transaction(
@@ -184,6 +184,13 @@ async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
         _log.debug("the mail server did not end the session: %s", error)
     finally:
         client.close()
+
+
+def _reply_to(notice: RenderedNotice, ours: CaseAddresses) -> str:
+    """An answer to a letter about several cases is about all of them."""
+    if "others" in notice.data:
+        return ours.for_bounces(notice.id)
+    return ours.for_replies(notice.case_id)
 
 
 def _password(settings: Smtp) -> str | None:

@@ -34,8 +34,9 @@ class MailToJudge:
 
 
 @dataclass(frozen=True)
-class MailRow:
-    """A mail that was judged. `outcome` is what it was found to be."""
+class ReturnedMail:
+    """A mail that came back. `outcome` is what it was found to be: "reply", "auto-reply",
+    "bounce", "delay", "passed-on" or "refused"."""
 
     id: str
     received_at: float
@@ -103,7 +104,7 @@ async def judged(
     return done.rowcount == 1
 
 
-async def of_case(connection: AsyncConnection, case_id: str) -> list[MailRow]:
+async def of_case(connection: AsyncConnection, case_id: str) -> list[ReturnedMail]:
     """What was judged of a case's mails and of its letters', the first received first."""
     letters = sa.select(schema.notices.c.letter).where(schema.notices.c.case_id == case_id)
     found = await connection.execute(
@@ -121,7 +122,7 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[MailRow]:
         )
         .order_by(_mails.c.received_at, _mails.c.id)
     )
-    return [MailRow(*row) for row in found]
+    return [ReturnedMail(*row) for row in found]
 
 
 async def _case_of(connection: AsyncConnection, case_id: str | None, letter: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.contact.addresses import CaseAddresses, Forged, ForCase, ForLetter
+from controller.contact.addresses import CaseAddresses, ForCase, Forged, ForLetter
 from controller.contact.delivery import one_line
 from controller.contact.inbound.letter import Letter, Unreadable, read_letter
 from controller.contact.inbound.reports import failed_recipients, is_report, statuses
