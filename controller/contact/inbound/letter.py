@@ -23,8 +23,10 @@ from controller.contact.delivery import one_line
 READ_BYTES = 512 * 1024
 """How much of a mail is read at all."""
 _HEADER_BYTES = 64 * 1024
-_CONTAINERS = 100
+_CONTAINERS = 20
 """Parts that hold parts. The parser takes their depth times the lines of the mail."""
+_BOUNDARIES = 1000
+"""Lines that may begin a part, each of which becomes an object."""
 _BLANK_LINES_IN_REPORT = 5000
 """The parser makes an object of each block of a delivery report."""
 _CONTENT_HEADER_BYTES = 4096
@@ -32,6 +34,7 @@ _CONTENT_HEADER_BYTES = 4096
 _HEADER_CHARACTERS = 1000
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _CONTAINER = re.compile(rb"(?:multipart|message)/", re.IGNORECASE)
+_BOUNDARY = re.compile(rb"^--", re.MULTILINE)
 _CONTENT_HEADER = re.compile(
     rb"^content-[a-z-]+:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
 )
@@ -77,6 +80,8 @@ def read_letter(raw: bytes) -> Letter | Unreadable:
         return Unreadable(f"its headers have more than {_HEADER_BYTES} bytes")
     if sum(1 for _ in _CONTAINER.finditer(raw)) > _CONTAINERS:
         return Unreadable(f"it has more than {_CONTAINERS} parts with parts in them")
+    if sum(1 for _ in _BOUNDARY.finditer(raw)) > _BOUNDARIES:
+        return Unreadable(f"more than {_BOUNDARIES} of its lines may begin a part")
     if any(len(each[0]) > _CONTENT_HEADER_BYTES for each in _CONTENT_HEADER.finditer(raw)):
         return Unreadable(f"a header about its content has more than {_CONTENT_HEADER_BYTES} bytes")
     if b"delivery-status" in raw.lower() and _blank_lines(raw) > _BLANK_LINES_IN_REPORT:
