@@ -81,7 +81,7 @@ class Command(Settings):
     """The provider's own program for the channel "command": tickets, chat, anything."""
 
     argv: tuple[str, ...] = ()
-    """The program by its absolute path, and its arguments; never a shell. Empty: no such channel."""
+    """The program by its absolute path, and its arguments; no shell. Empty: no such channel."""
     timeout: Duration = Duration(30)
     """It is killed with whatever it started when it takes longer."""
 
@@ -93,9 +93,7 @@ class Command(Settings):
             expected="a program by its absolute path first",
             found=f'"{self.argv[0]}"' if self.argv else "nothing",
         )
-        require(
-            1 <= self.timeout <= 600, "timeout", expected="1s to 10m", found=str(self.timeout)
-        )
+        require(1 <= self.timeout <= 600, "timeout", expected="1s to 10m", found=str(self.timeout))
 
 
 class Contact(Settings):

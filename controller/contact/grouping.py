@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.contact.notice import Queued
-from controller.contact.timing import not_before
+from controller.contact.timing import letter_not_before, not_before
 from controller.quiet import QuietTimes
 from controller.settings import Contact
 
@@ -100,7 +100,7 @@ def _together(
     """One that cannot wait takes the others along: they are about the same tenant."""
     if not firsts:
         return []
-    awake_at = min(not_before(each, quiet, now) for each in firsts)
+    awake_at = letter_not_before(firsts, quiet, now)
     critical = any(each.document.case.severity == "critical" for each in firsts)
     complete_at = now if critical else min(each.queued_at for each in firsts) + group_interval
     until = max(awake_at, complete_at)

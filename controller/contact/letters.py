@@ -31,6 +31,11 @@ class Letter:
         """The cases that it is about."""
         return tuple(notice.document.case.id for notice in self.notices)
 
+    @property
+    def tenant(self) -> str:
+        """Whom it is for: a letter is about one tenant only."""
+        return self.notices[0].document.case.tenant
+
 
 def queued(row: NoticeRow) -> Queued:
     """A notice out of the outbox."""

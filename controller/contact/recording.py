@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controller.cases import lifecycle
 from controller.cases.desk import Desk
 from controller.contact.delivery import Accepted
+from controller.contact.letters import Letter
 from controller.contact.notice import Queued
 from controller.storage import notices, tries
 from controller.storage.tries import DeliveryTry
@@ -58,9 +59,7 @@ async def withheld(desk: Desk, notice: Queued, reason: str, now: float) -> bool:
     """It is not sent, for a reason of our own."""
 
     async def mark(connection: AsyncConnection, notice: Queued) -> bool:
-        return await notices.mark_failed(
-            connection, notice.id, at=now, answer=reason, tried=False
-        )
+        return await notices.mark_failed(connection, notice.id, at=now, answer=reason, tried=False)
 
     return await desk.carry_out_together(
         _case_ids((notice,)),
@@ -71,21 +70,22 @@ async def withheld(desk: Desk, notice: Queued, reason: str, now: float) -> bool:
 
 async def deferred(
     desk: Desk,
-    about: Sequence[Queued],
+    letter: Letter,
     reason: str,
+    *,
     now: float,
     until: float,
     tried: Iterable[DeliveryTry],
 ) -> bool:
-    """Not this time. Only the first time is told in the histories: `tried` holds all of them."""
+    """Not this time. The histories tell of the first time only; `tried` keeps them all."""
 
     async def mark(connection: AsyncConnection, notice: Queued) -> bool:
         return await notices.mark_retry(connection, notice.id, next_try_at=until, answer=reason)
 
     return await desk.carry_out_together(
-        _case_ids(about),
+        letter.case_ids if letter.tries == 0 else (),
         lambda case, _: lifecycle.notice_delayed(case, now=now, reason=reason, until=until),
-        also=_all(about, mark, tried),
+        also=_all(letter.notices, mark, tried),
     )
 
 
@@ -93,9 +93,7 @@ async def put_off(desk: Desk, about: Sequence[Queued], now: float, until: float)
     """It waits for the end of the reader's quiet time."""
 
     async def put(connection: AsyncConnection) -> bool:
-        await notices.put_off(
-            connection, [notice.id for notice in about], now=now, until=until
-        )
+        await notices.put_off(connection, [notice.id for notice in about], now=now, until=until)
         return True
 
     reason = "It is a quiet time of the contact, and this can wait"

@@ -7,6 +7,8 @@ or critical.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from controller.contact.notice import Queued
 from controller.quiet import QuietTimes
 
@@ -24,3 +26,8 @@ def not_before(notice: Queued, quiet: QuietTimes, now: float) -> float:
     if notice.kind == "reminder" and case.deadline is not None:
         return until if until - now <= (case.deadline - now) / 2 else now
     return until
+
+
+def letter_not_before(notices: Sequence[Queued], quiet: QuietTimes, now: float) -> float:
+    """The same of a letter: one notice that cannot wait takes the others along."""
+    return min(not_before(each, quiet, now) for each in notices)

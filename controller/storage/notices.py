@@ -175,9 +175,7 @@ async def mark_failed(
     tried: bool = True,
 ) -> bool:
     """It is not sent any more. False, and no change, if the notice was not waiting any more."""
-    return await _settle(
-        connection, id, tried=tried, next_try_at=None, failed_at=at, answer=answer
-    )
+    return await _settle(connection, id, tried=tried, next_try_at=None, failed_at=at, answer=answer)
 
 
 async def mark_retry(
