@@ -158,7 +158,7 @@ class Command(Settings):
     """The provider's own program for the channel "command": tickets, chat, anything."""
 
     argv: tuple[str, ...] = ()
-    """The program by its absolute path, and its arguments, no shell. Empty: no such channel."""
+    """The program by its absolute path, and its arguments; no shell. Empty: no such channel."""
     timeout: Duration = Duration(30)
     """It is killed with whatever it started when it takes longer."""
 

@@ -184,7 +184,9 @@ class Postfix:
     def mailbox(self, name: str) -> list[bytes]:
         """What was delivered to a mailbox of its own, oldest first."""
         new = self.home / "mail" / name / "new"
-        files = sorted(new.iterdir(), key=lambda each: each.stat().st_mtime_ns) if new.exists() else []
+        files = (
+            sorted(new.iterdir(), key=lambda each: each.stat().st_mtime_ns) if new.exists() else []
+        )
         return [each.read_bytes() for each in files]
 
 

@@ -109,7 +109,9 @@ BOMBS = {
     + b"Content-Type: multipart/mixed; boundary=b\n\n"
     + b"--b\n\n" * 1000
     + b"\nx" * 200_000,
-    "too-many-parts": HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n" * (90 * KIB),
+    "too-many-parts": HEAD
+    + b"Content-Type: multipart/mixed; boundary=b\n\n"
+    + b"--b\n\n" * (90 * KIB),
     "parameters": HEAD + b'Content-Type: text/plain; a="' + b";" * 60_000 + b"\n\nx",
     "parameters-of-a-part": HEAD
     + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n"
