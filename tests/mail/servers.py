@@ -189,6 +189,10 @@ class Postfix:
         )
         return [each.read_bytes() for each in files]
 
+    def empty(self) -> None:
+        for each in self.home.glob("mail/*/new/*"):
+            each.unlink()
+
 
 @contextmanager
 def postfix(domain: str, port: int, settings: str) -> Iterator[Postfix]:
@@ -257,6 +261,11 @@ class Mailbox:
         base = self.home / "mail" / "Maildir" / mailbox
         found = [*(base / "new").glob("*"), *(base / "cur").glob("*")]
         return [each.read_bytes() for each in found]
+
+    def empty(self) -> None:
+        for each in (self.home / "mail").rglob("[0-9]*"):
+            if each.parent.name in ("new", "cur"):
+                each.unlink()
 
 
 @contextmanager

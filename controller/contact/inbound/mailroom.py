@@ -115,7 +115,8 @@ class Mailroom:
             return Filed(mail, (), (mail.case_id,))
         async with self._database.read() as connection:
             rows = await notices.of_letter(connection, mail.letter)
-        return Filed(mail, rows, tuple(dict.fromkeys(row.case_id for row in rows)))
+        cases = dict.fromkeys((mail.case_id, *(row.case_id for row in rows)))
+        return Filed(mail, rows, tuple(cases))
 
     def _step(self, case: Case, outcome: Reply | AutoReply | Progress, now: float) -> Step:
         match outcome:
@@ -135,11 +136,12 @@ class Mailroom:
             return
         accepted = [row for row in rows if row.accepted_at is not None]
         sent_to = {address for row in accepted for address in row.sent_to.split()}
-        # A server may name the address that it forwarded to, which says nothing of whose it was.
-        failed = sent_to & set(bounce.recipients) or sent_to
         before = {address for row in accepted for address in row.bounced.split()}
+        named = (sent_to | before).intersection(bounce.recipients)
+        # A server may name the address that it forwarded to, which does not say whose it was.
+        failed = named & sent_to if named else sent_to
         reason = _in_words(bounce, failed)
-        if not accepted or not sent_to or failed <= before:
+        if failed <= before:
             # Told twice, or of an acceptance that stands no more.
             await self._desk.carry_out_together(
                 filed.case_ids,
