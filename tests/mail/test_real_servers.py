@@ -215,14 +215,16 @@ async def test_a_mail_that_comes_twice_is_taken_once(world: World, tmp_path: Pat
 async def test_a_server_that_dies_before_its_answer_makes_one_thread_for_the_customer(
     world: World, tmp_path: Path
 ) -> None:
-    async with cutter(world.customer.port) as cut:
-        async with office(tmp_path, ANNA, world.channel(cut.port)) as made:
-            await made.send()
-            row = await made.notice()
-            assert row.accepted_at is None
-            assert row.next_try_at is not None
-            await made.send(row.next_try_at)
-            assert (await made.case()).state == "notified"
+    async with (
+        cutter(world.customer.port) as cut,
+        office(tmp_path, ANNA, world.channel(cut.port)) as made,
+    ):
+        await made.send()
+        row = await made.notice()
+        assert row.accepted_at is None
+        assert row.next_try_at is not None
+        await made.send(row.next_try_at)
+        assert (await made.case()).state == "notified"
     wait_until(lambda: len(world.customer.mailbox("anna")) == 2, "both copies")
     copies = [email.message_from_bytes(raw) for raw in world.customer.mailbox("anna")]
     assert len({copy["Message-ID"] for copy in copies}) == 1

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from imapclient import IMAPClient, SocketTimeout
@@ -74,9 +75,10 @@ class ImapReader:
                     await asyncio.to_thread(self._put_away, client, number)
                 self._looked_at = number
             await asyncio.to_thread(client.logout)
-        finally:
+        except BaseException:
             # Also ends the wait of a thread that this task was cancelled from.
-            client.shutdown()
+            _hang_up(client)
+            raise
 
     def _connect(self) -> IMAPClient:
         settings = self._settings
@@ -94,7 +96,7 @@ class ImapReader:
                 client.starttls(self._tls)
             client.login(settings.username, password)
         except BaseException:
-            client.shutdown()
+            _hang_up(client)
             raise
         return client
 
@@ -125,6 +127,12 @@ class ImapReader:
         client.copy([number], taken)
         client.delete_messages([number])
         client.expunge([number])
+
+
+def _hang_up(client: IMAPClient) -> None:
+    # The connection may be gone already.
+    with suppress(OSError):
+        client.shutdown()
 
 
 def _part(client: IMAPClient, number: int, what: str) -> bytes | None:
