@@ -12,7 +12,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from controller.contact.inbound.pipe import take_mail
-from controller.serving import serve
 from controller.settings import ControllerSettings, load_controller_settings
 from controller.storage import tokens
 from controller.storage.database import Database, StorageError
@@ -36,6 +35,9 @@ def main() -> None:
     try:
         settings = load_controller_settings(arguments.config)
         if arguments.command == "run":
+            # Half of the start's time, which take-mail would pay for each mail.
+            from controller.serving import serve  # noqa: PLC0415 - as above
+
             sys.exit(asyncio.run(serve(settings)))
         print(asyncio.run(_on_database(settings, arguments)))
     except (SettingsError, StorageError, CommandRefused) as error:

@@ -112,8 +112,8 @@ notices = sa.Table(
     sa.Column("letter", sa.Text),
     sa.Column("sending_since", sa.Float),
     # Mail addresses, one a line: whose server accepted it, and where it came back from.
-    sa.Column("sent_to", sa.Text, nullable=False, server_default=""),
-    sa.Column("bounced", sa.Text, nullable=False, server_default=""),
+    sa.Column("sent_to", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("bounced", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("case_id", "id", name="notice_of_its_case"),
     sa.Index("notices_by_due_time", "next_try_at"),
     sa.Index("notices_by_letter", "letter"),
@@ -147,9 +147,9 @@ mails = sa.Table(
     # As it came in, until it is judged.
     sa.Column("raw", sa.LargeBinary),
     sa.Column("outcome", sa.Text),
-    sa.Column("sender", sa.Text, nullable=False, server_default=""),
-    sa.Column("subject", sa.Text, nullable=False, server_default=""),
-    sa.Column("text", sa.Text, nullable=False, server_default=""),
+    sa.Column("sender", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("subject", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("text", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
     sa.Index("mails_by_case", "case_id", "received_at"),
     sa.Index("mails_by_letter", "letter"),

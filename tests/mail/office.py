@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.desk import Desk
 from controller.cases.lifecycle import open_case, see_verdict
@@ -130,21 +131,35 @@ async def office(
     folder: Path, contacts: str = ANNA, *channels: Channel, cases: Sequence[str] = ()
 ) -> AsyncIterator[Office]:
     """With a first notice about a case queued, and about each of `cases` on other hosts."""
-    listed = folder / "tenants.toml"
-    listed.write_text(contacts)
+    (folder / "tenants.toml").write_text(contacts)
     database = await Database.open(f"sqlite+aiosqlite:///{folder}/fairuse.db")
     try:
         async with database.write() as connection:
             for number, case_id in enumerate((samples.CASE_ID, *cases), 17):
-                verdict = samples.verdict()
-                host = f"node-{number}"
-                opened = open_case(case_id, host, "web-042", verdict, POLICY, None)
-                queued = see_verdict(opened.case, verdict, POLICY, "enforce")
-                assert queued is not None
-                await write_step(connection, opened, None, mode="enforce", now=NOW)
-                await write_step(connection, queued, opened.case, mode="enforce", now=NOW)
+                await _open_case(connection, case_id, f"node-{number}")
+    finally:
+        await database.close()
+    async with reopened(folder, *channels) as made:
+        yield made
+
+
+@asynccontextmanager
+async def reopened(folder: Path, *channels: Channel) -> AsyncIterator[Office]:
+    """The office over a store that is there already."""
+    database = await Database.open(f"sqlite+aiosqlite:///{folder}/fairuse.db")
+    try:
+        listed = folder / "tenants.toml"
         made = Office(database, listed, channels or (Takes("email"), Takes("webhook")))
         await made.desk.start()
         yield made
     finally:
         await database.close()
+
+
+async def _open_case(connection: AsyncConnection, case_id: str, host: str) -> None:
+    verdict = samples.verdict()
+    opened = open_case(case_id, host, "web-042", verdict, POLICY, None)
+    queued = see_verdict(opened.case, verdict, POLICY, "enforce")
+    assert queued is not None
+    await write_step(connection, opened, None, mode="enforce", now=NOW)
+    await write_step(connection, queued, opened.case, mode="enforce", now=NOW)

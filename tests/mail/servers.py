@@ -275,6 +275,7 @@ def dovecot() -> Iterator[Mailbox]:
         certificate = authority.issue_cert("localhost", "127.0.0.1")
         certificate.private_key_and_cert_chain_pem.write_to_path(str(home / "certificate.pem"))
         certificate.private_key_pem.write_to_path(str(home / "key.pem"))
+        authority.cert_pem.write_to_path(str(home / "authority.pem"))
         tls = ssl.create_default_context()
         authority.configure_trust(tls)
         (home / "mail").mkdir()

@@ -13,9 +13,10 @@ depends_on = None
 
 def upgrade() -> None:
     """Notices that are out already are not known to have gone to anybody by name."""
-    with op.batch_alter_table("notices") as table:
-        table.add_column(sa.Column("sent_to", sa.Text(), nullable=False, server_default=""))
-        table.add_column(sa.Column("bounced", sa.Text(), nullable=False, server_default=""))
+    # Not in a batch, which would make the table anew under the triggers that speak of it.
+    for name in ("sent_to", "bounced"):
+        column = sa.Column(name, sa.Text(), nullable=False, server_default=sa.text("''"))
+        op.add_column("notices", column)
     op.create_table(
         "mails",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -24,9 +25,9 @@ def upgrade() -> None:
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("raw", sa.LargeBinary()),
         sa.Column("outcome", sa.Text()),
-        sa.Column("sender", sa.Text(), nullable=False, server_default=""),
-        sa.Column("subject", sa.Text(), nullable=False, server_default=""),
-        sa.Column("text", sa.Text(), nullable=False, server_default=""),
+        sa.Column("sender", sa.Text(), nullable=False, server_default=sa.text("''")),
+        sa.Column("subject", sa.Text(), nullable=False, server_default=sa.text("''")),
+        sa.Column("text", sa.Text(), nullable=False, server_default=sa.text("''")),
         sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
     )
     op.create_index("mails_by_case", "mails", ["case_id", "received_at"])
