@@ -414,8 +414,8 @@ async def test_cases_of_one_tenant_are_told_in_one_letter_and_accepted_together(
         assert sent["Message-ID"] == f"<{samples.FIRST_NOTICE}@north.example>"
         body = sent.get_body(("plain",))
         assert body is not None
-        assert "node-17" in body.get_content()
-        assert "node-18" in body.get_content()
+        for host in ("node-17", "node-18"):
+            assert host in body.get_content().lower()
         cases = [await box.case(), await box.desk.case("c18")]
     for case in cases:
         assert case is not None
