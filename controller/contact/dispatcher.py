@@ -103,9 +103,9 @@ class Dispatcher:
     async def _serve(self, tenant: str, now: float) -> None:
         """What is due about one tenant, in its order. What fails stays due."""
         async with self._slots:
-            listed = self._directory.tenant(tenant)
-            people = in_order(listed.people() if listed else ())
             try:
+                listed = self._directory.tenant(tenant)
+                people = in_order(listed.people() if listed else ())
                 await self._decide_letters(tenant, people, now)
                 letters = due_letters(await self._waiting(tenant), now)
             except Exception:  # noqa: BLE001 - as the docstring says
@@ -126,11 +126,12 @@ class Dispatcher:
     ) -> None:
         """Put into letters, durably, what is to be sent; let the rest wait or go."""
         rows = {row.id: row for row in await self._waiting(tenant) if row.letter is None}
-        undecided = await self._still_true([queued(row) for row in rows.values()], now)
-        if not undecided:
+        if not rows:
             return
+        undecided = await self._still_true([queued(row) for row in rows.values()], now)
         if not people:
-            await recording.failed(self._desk, undecided, _nobody(tenant), now, ())
+            for notice in undecided:
+                await recording.failed(self._desk, (notice,), _nobody(tenant), now, ())
             return
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)

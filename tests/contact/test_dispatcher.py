@@ -295,6 +295,26 @@ async def test_a_tenant_that_nobody_listed_puts_the_case_on_hold(tmp_path: Path)
     assert mail.ids == []
 
 
+async def test_several_notices_about_a_case_that_reach_nobody_are_all_given_up(
+    tmp_path: Path,
+) -> None:
+    async with outbox(tmp_path, "") as box:
+        document = msgspec.json.encode(samples.document()).decode()
+        async with box.database.write() as connection:
+            for name in ("n1", "n2"):
+                await notices.queue(
+                    connection,
+                    id=name,
+                    case_id=samples.CASE_ID,
+                    kind="limit-ended",
+                    queued_at=NOW,
+                    document=document,
+                )
+        await box.dispatcher(accepts("email")).send_due(NOW)
+        async with box.database.read() as connection:
+            assert await notices.waiting(connection, "web-042") == []
+
+
 async def test_nothing_is_sent_while_only_observing(tmp_path: Path) -> None:
     async with outbox(tmp_path, mode="observe") as box:
         mail = accepts("email")
