@@ -6,13 +6,12 @@ after a crash says the same.
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-import jinja2
 import msgspec
 
 from controller.cases.lifecycle import time_to_answer_seconds
@@ -20,13 +19,16 @@ from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, Sta
 from controller.contact import wording
 from controller.contact.chart import lay_out
 from controller.contact.chart_png import draw_png
+from controller.contact.templating import LetterTemplates
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.fairshare.sentence import amount, duration, sentence
 from controller.language.catalogue import ENGLISH, Language, languages
 from controller.language.figures import whole
-from controller.language.templates import in_every_language
 from controller.tenants import TenantContact
+
+LetterKind = NoticeKind | Literal["policy-change", "agreement-ended"]
+"""What a letter can be: a notice about a case, or an announcement."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ class RenderedNotice:
 
     id: str
     case_id: str
-    kind: NoticeKind
+    """Empty in an announcement, which is about no case."""
+    kind: LetterKind
     first_notice_id: str
-    """The notice that began this conversation; empty when an operator acted without one."""
+    """The notice that began this conversation; empty when there was none."""
     subject: str
     text: str
     html: str
@@ -69,12 +72,13 @@ class RenderedNotice:
 
 @dataclass(frozen=True)
 class NoticeTerms:
-    """What every notice of this controller has in common."""
+    """What every letter of this controller has in common."""
 
     provider_name: str
     policy_for: Callable[[Case], Policy]
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
+    templates: LetterTemplates = field(default_factory=LetterTemplates)
 
 
 def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms) -> RenderedNotice:
@@ -86,31 +90,50 @@ def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms)
     _require_one_letter(queued)
     first = queued[0]
     case = first.document.case
-    language = languages()[contact.language or terms.policy_for(case).language]
-    abouts = [_about(each, f"chart-{n}", terms, language) for n, each in enumerate(queued, 1)]
+    policy = terms.policy_for(case)
+    language, zone = languages()[contact.language or policy.language], zone_of(contact)
+    abouts = [
+        _about(each, f"chart-{number}", terms, language, zone)
+        for number, each in enumerate(queued, 1)
+    ]
     values = {
         **abouts[0],
+        **common_values(contact, terms, language, zone),
         "cases": abouts,
-        "greeting": _greeting(contact.name, language),
-        "provider": terms.provider_name,
+        "links": [about["page_url"] for about in abouts],
         "causes": wording.causes(language),
     }
     template = first.kind if len(queued) == 1 else "first-notices"
-    subject, text = _written(template, values, language)
-    html = _html_templates[language.code].get_template(f"{template}.html.j2").render(values)
+    written = terms.templates.write(template, policy.name, values, language)
     others = [_data(each, about) for each, about in zip(queued[1:], abouts[1:], strict=True)]
     return RenderedNotice(
         id=first.id,
         case_id=case.id,
         kind=first.kind,
         first_notice_id=case.notice,
-        subject=subject,
-        text=text,
-        html=html,
+        subject=written.subject,
+        text=written.text,
+        html=written.html,
         pictures=tuple(_picture(about) for about in abouts) if first.kind == "first-notice" else (),
         queued_at=first.queued_at,
         data=_data(first, abouts[0]) | ({"others": others} if others else {}),
     )
+
+
+def zone_of(contact: TenantContact) -> tzinfo:
+    """The zone in which times are told to a contact."""
+    return ZoneInfo(contact.time_zone) if contact.time_zone else UTC
+
+
+def common_values(
+    contact: TenantContact, terms: NoticeTerms, language: Language, zone: tzinfo
+) -> dict[str, Any]:
+    """What every template may use."""
+    return {
+        "greeting": _greeting(contact.name, language),
+        "provider": terms.provider_name,
+        "zone": str(zone),
+    }
 
 
 def _require_one_letter(queued: Sequence[Queued]) -> None:
@@ -124,7 +147,7 @@ def _require_one_letter(queued: Sequence[Queued]) -> None:
 
 
 def _about(
-    queued: Queued, content_id: str, terms: NoticeTerms, language: Language
+    queued: Queued, content_id: str, terms: NoticeTerms, language: Language, zone: tzinfo
 ) -> dict[str, Any]:
     """What a letter says of one case."""
     document, case = queued.document, queued.document.case
@@ -139,13 +162,13 @@ def _about(
         "sentence": sentence(
             case.verdict, whose=wording.your_server(case.tenant, language), language=language
         ),
-        "figures": evidence_figures(case, language),
+        "figures": evidence_figures(case, language, zone),
         "chart": lay_out(case.verdict, language),
         "chart_id": content_id,
         "time_to_answer": duration(time_to_answer_seconds(case, policy), language),
-        "deadline": case.deadline and wording.moment(case.deadline, language),
+        "deadline": case.deadline and wording.moment(case.deadline, language, zone),
         "longest_limit": duration(policy.limit.lease, language),
-        "limit": limit_words(case, document.limit, language),
+        "limit": limit_words(case, document.limit, language, zone),
         "effect": effect_bars(case.effect, language),
     }
 
@@ -155,7 +178,9 @@ def _picture(about: dict[str, Any]) -> Picture:
     return Picture(about["chart_id"], draw_png(chart), chart.description)
 
 
-def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
+def evidence_figures(
+    case: Case, language: Language = ENGLISH, zone: tzinfo = UTC
+) -> tuple[tuple[str, str], ...]:
     """The evidence as labels and values."""
     verdict = case.verdict
     start = verdict.decided_at - verdict.window_seconds
@@ -176,12 +201,12 @@ def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[st
             wording.figure(case.resource, verdict.capacity, language),
         ),
         (language.gettext("Others affected"), _others_affected(verdict, language)),
-        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language)),
+        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language, zone)),
     )
 
 
 def limit_words(
-    case: Case, limit: StandingLimit | None, language: Language = ENGLISH
+    case: Case, limit: StandingLimit | None, language: Language = ENGLISH, zone: tzinfo = UTC
 ) -> dict[str, str | bool] | None:
     """What there is to say of a limit; None when there is none."""
     if limit is None:
@@ -189,7 +214,7 @@ def limit_words(
     return {
         "allowance": amount(case.resource, limit.allowance, language),
         "fair_share": amount(case.resource, limit.fair_share, language),
-        "until": wording.moment(limit.lease_until, language),
+        "until": wording.moment(limit.lease_until, language, zone),
         "by_staff": case.deadline is None or limit.ordered_at < case.deadline,
     }
 
@@ -258,49 +283,3 @@ def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
         "effect": case.effect and msgspec.to_builtins(case.effect),
         "closing": case.closing,
     }
-
-
-def _written(name: str, values: dict[str, Any], language: Language) -> tuple[str, str]:
-    """Subject and plain text."""
-    template = _text_templates[language.code].get_template(f"{name}.txt.j2")
-    subject, _, text = template.render(values).partition("\n")
-    return subject.removeprefix("Subject: "), _tidy(text)
-
-
-def _tidy(text: str) -> str:
-    """Paragraphs with one empty line between them, whatever the template's branches left."""
-    return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
-
-
-def _prose(text: str) -> str:
-    """A paragraph for plain-text mail."""
-    return textwrap.fill(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False)
-
-
-def _bullet(text: str) -> str:
-    """One point of a list for plain-text mail."""
-    return textwrap.fill(
-        " ".join(text.split()),
-        74,
-        initial_indent="  * ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _environment(*, html: bool) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("controller.contact"),
-        autoescape=html,  # noqa: S701 - text for plain mail must not be escaped
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["prose"] = _prose
-    environment.filters["bullet"] = _bullet
-    return environment
-
-
-_text_templates = in_every_language(lambda: _environment(html=False))
-_html_templates = in_every_language(lambda: _environment(html=True))
