@@ -32,6 +32,10 @@ _GONE = 410
 that a customer can mend, so they are tried again, as the specification says."""
 
 
+_ANNOUNCED = {"policy-change": "policy.change", "agreement-ended": "agreement.ended"}
+"""What a receiver is told of that is about no case."""
+
+
 class InvalidEndpoint(ValueError):
     """The webhook's address or secret cannot be used. The message says why."""
 
@@ -75,7 +79,7 @@ def payload(notice: RenderedNotice) -> bytes:
     """The body: what happened, when, and the facts, with the mail's own words beside them."""
     return json.dumps(
         {
-            "type": f"case.{notice.kind.replace('-', '_')}",
+            "type": _ANNOUNCED.get(notice.kind) or f"case.{notice.kind.replace('-', '_')}",
             "timestamp": datetime.fromtimestamp(notice.queued_at, UTC).isoformat(),
             "data": {**notice.data, "subject": notice.subject, "text": notice.text},
         },
