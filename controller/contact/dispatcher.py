@@ -26,6 +26,7 @@ from controller.contact.letters import Letter, due_letters, queued
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued
+from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
 from controller.contact.routing import in_order, without_addresses
 from controller.contact.timing import letter_not_before
@@ -104,9 +105,9 @@ class Dispatcher:
     async def _serve(self, tenant: str, now: float) -> None:
         """What is due about one tenant, in its order. What fails stays due."""
         async with self._slots:
-            listed = self._directory.tenant(tenant)
-            people = in_order(listed.people() if listed else ())
             try:
+                listed = self._directory.tenant(tenant)
+                people = in_order(listed.people() if listed else ())
                 await self._decide_letters(tenant, people, now)
                 letters = due_letters(await self._waiting(tenant), now)
             except Exception:  # noqa: BLE001 - as the docstring says
@@ -127,11 +128,12 @@ class Dispatcher:
     ) -> None:
         """Put into letters, durably, what is to be sent; let the rest wait or go."""
         rows = {row.id: row for row in await self._waiting(tenant) if row.letter is None}
-        undecided = await self._still_true([queued(row) for row in rows.values()], now)
-        if not undecided:
+        if not rows:
             return
+        undecided = await self._still_true([queued(row) for row in rows.values()], now)
         if not people:
-            await recording.failed(self._desk, undecided, _nobody_listed(tenant), now, ())
+            for notice in undecided:
+                await recording.failed(self._desk, (notice,), _nobody_listed(tenant), now, ())
             return
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
@@ -245,7 +247,10 @@ def build_dispatcher(
     clock: Callable[[], float],
     addresses: CaseAddresses | None = None,
 ) -> Dispatcher:
-    """The dispatcher as configured, woken by the desk whenever it queues a notice."""
+    """The dispatcher as configured, woken by the desk whenever it queues a notice.
+
+    SettingsError when the provider's own templates cannot be used.
+    """
     postman = Postman(
         (
             MailChannel(settings.smtp, addresses=addresses),
@@ -256,6 +261,7 @@ def build_dispatcher(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
             link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+            templates=own_templates(settings.templates, settings.provider_name),
         ),
         next_contact_after=settings.next_contact_after,
     )

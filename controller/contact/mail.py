@@ -58,12 +58,13 @@ def compose(
     message["Message-ID"] = _message_id(notice.id, origin)
     # The case itself stands at the root of the thread, so that it holds together even when an
     # operator's step made the first mail about it.
-    references = [_message_id(f"case-{notice.case_id}", origin)]
+    references = [_message_id(f"case-{notice.case_id}", origin)] if notice.case_id else []
     if notice.first_notice_id not in ("", notice.id):
         first = _message_id(notice.first_notice_id, origin)
         message["In-Reply-To"] = first
         references.append(first)
-    message["References"] = " ".join(references)
+    if references:
+        message["References"] = " ".join(references)
     message["List-Id"] = f"Fair use notices <fairuse.{origin.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(notice.text)

@@ -6,27 +6,29 @@ after a crash says the same.
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-import jinja2
 import msgspec
 
-from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, StandingLimit
 from controller.contact import wording
-from controller.contact.chart import lay_out
+from controller.contact.chart import NARROW, Chart, lay_out
 from controller.contact.chart_png import draw_png
+from controller.contact.outlook import Outlook, answers, what_happens, what_happens_to_several
+from controller.contact.templating import LetterTemplates
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.fairshare.sentence import amount, duration, sentence
 from controller.language.catalogue import ENGLISH, Language, languages
 from controller.language.figures import whole
-from controller.language.templates import in_every_language
 from controller.tenants import TenantContact
+
+LetterKind = NoticeKind | Literal["policy-change", "agreement-ended"]
+"""What a letter can be: a notice about a case, or an announcement."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ class RenderedNotice:
 
     id: str
     case_id: str
-    kind: NoticeKind
+    """Empty in an announcement, which is about no case."""
+    kind: LetterKind
     first_notice_id: str
-    """The notice that began this conversation; empty when an operator acted without one."""
+    """The notice that began this conversation; empty when there was none."""
     subject: str
     text: str
     html: str
@@ -69,12 +72,14 @@ class RenderedNotice:
 
 @dataclass(frozen=True)
 class NoticeTerms:
-    """What every notice of this controller has in common."""
+    """What every letter of this controller has in common."""
 
     provider_name: str
     policy_for: Callable[[Case], Policy]
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
+    templates: LetterTemplates = field(default_factory=LetterTemplates)
+    draw: Callable[[Chart], bytes] = draw_png
 
 
 def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms) -> RenderedNotice:
@@ -86,31 +91,55 @@ def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms)
     _require_one_letter(queued)
     first = queued[0]
     case = first.document.case
-    language = languages()[contact.language or terms.policy_for(case).language]
-    abouts = [_about(each, f"chart-{n}", terms, language) for n, each in enumerate(queued, 1)]
+    policy = terms.policy_for(case)
+    language, zone = languages()[contact.language or policy.language], zone_of(contact)
+    abouts = [
+        _about(each, f"chart-{number}", terms, language, zone)
+        for number, each in enumerate(queued, 1)
+    ]
     values = {
         **abouts[0],
+        **common_values(contact, terms, language, zone),
         "cases": abouts,
-        "greeting": _greeting(contact.name, language),
-        "provider": terms.provider_name,
+        "steps": abouts[0]["steps"]
+        if len(abouts) == 1
+        else what_happens_to_several(abouts[0]["of"]),
+        "links": [about["page_url"] for about in abouts],
         "causes": wording.causes(language),
     }
     template = first.kind if len(queued) == 1 else "first-notices"
-    subject, text = _written(template, values, language)
-    html = _html_templates[language.code].get_template(f"{template}.html.j2").render(values)
+    written = terms.templates.write(template, policy.name, values, language)
     others = [_data(each, about) for each, about in zip(queued[1:], abouts[1:], strict=True)]
     return RenderedNotice(
         id=first.id,
         case_id=case.id,
         kind=first.kind,
         first_notice_id=case.notice,
-        subject=subject,
-        text=text,
-        html=html,
-        pictures=tuple(_picture(about) for about in abouts) if first.kind == "first-notice" else (),
+        subject=written.subject,
+        text=written.text,
+        html=written.html,
+        pictures=tuple(_picture(about, terms) for about in abouts)
+        if first.kind == "first-notice"
+        else (),
         queued_at=first.queued_at,
         data=_data(first, abouts[0]) | ({"others": others} if others else {}),
     )
+
+
+def zone_of(contact: TenantContact) -> tzinfo:
+    """The zone in which times are told to a contact."""
+    return ZoneInfo(contact.time_zone) if contact.time_zone else UTC
+
+
+def common_values(
+    contact: TenantContact, terms: NoticeTerms, language: Language, zone: tzinfo
+) -> dict[str, Any]:
+    """What every template may use."""
+    return {
+        "greeting": _greeting(contact.name, language),
+        "provider": terms.provider_name,
+        "zone": str(zone),
+    }
 
 
 def _require_one_letter(queued: Sequence[Queued]) -> None:
@@ -124,38 +153,48 @@ def _require_one_letter(queued: Sequence[Queued]) -> None:
 
 
 def _about(
-    queued: Queued, content_id: str, terms: NoticeTerms, language: Language
+    queued: Queued, content_id: str, terms: NoticeTerms, language: Language, zone: tzinfo
 ) -> dict[str, Any]:
     """What a letter says of one case."""
     document, case = queued.document, queued.document.case
     policy = terms.policy_for(case)
+    of = Outlook(case, policy, document.mode, queued.queued_at, language, zone)
+    deadline = of.no_limit_before
     return {
+        "of": of,
         "case": case,
         "tenant": case.tenant,
         "mode": document.mode,
         "policy": policy,
         "page_url": terms.link_for(case.id, queued.queued_at),
         "resource": wording.resource_name(case.resource, language),
+        "why": wording.why_it_matters(case.resource, language),
         "sentence": sentence(
             case.verdict, whose=wording.your_server(case.tenant, language), language=language
         ),
-        "figures": evidence_figures(case, language),
-        "chart": lay_out(case.verdict, language),
+        "seen_at": of.moment(case.opened_at),
+        "figures": evidence_figures(case, language, zone),
+        "chart": lay_out(case.verdict, language, zone, NARROW),
         "chart_id": content_id,
-        "time_to_answer": duration(time_to_answer_seconds(case, policy), language),
-        "deadline": case.deadline and wording.moment(case.deadline, language),
-        "longest_limit": duration(policy.limit.lease, language),
-        "limit": limit_words(case, document.limit, language),
+        "steps": what_happens(of),
+        "answers": answers(of),
+        "deadline": deadline and of.moment(deadline),
+        "deadline_in": deadline and of.distance(deadline),
+        "limit": limit_words(case, document.limit, language, zone),
+        "limit_figures": limit_figures(case, document.limit, of),
         "effect": effect_bars(case.effect, language),
+        "case_figures": case_figures(of),
     }
 
 
-def _picture(about: dict[str, Any]) -> Picture:
+def _picture(about: dict[str, Any], terms: NoticeTerms) -> Picture:
     chart = about["chart"]
-    return Picture(about["chart_id"], draw_png(chart), chart.description)
+    return Picture(about["chart_id"], terms.draw(chart), chart.description)
 
 
-def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
+def evidence_figures(
+    case: Case, language: Language = ENGLISH, zone: tzinfo = UTC
+) -> tuple[tuple[str, str], ...]:
     """The evidence as labels and values."""
     verdict = case.verdict
     start = verdict.decided_at - verdict.window_seconds
@@ -176,12 +215,12 @@ def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[st
             wording.figure(case.resource, verdict.capacity, language),
         ),
         (language.gettext("Others affected"), _others_affected(verdict, language)),
-        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language)),
+        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language, zone)),
     )
 
 
 def limit_words(
-    case: Case, limit: StandingLimit | None, language: Language = ENGLISH
+    case: Case, limit: StandingLimit | None, language: Language = ENGLISH, zone: tzinfo = UTC
 ) -> dict[str, str | bool] | None:
     """What there is to say of a limit; None when there is none."""
     if limit is None:
@@ -189,9 +228,40 @@ def limit_words(
     return {
         "allowance": amount(case.resource, limit.allowance, language),
         "fair_share": amount(case.resource, limit.fair_share, language),
-        "until": wording.moment(limit.lease_until, language),
+        "until": wording.moment(limit.lease_until, language, zone),
+        "length": duration(limit.lease_until - limit.ordered_at, language),
         "by_staff": case.deadline is None or limit.ordered_at < case.deadline,
     }
+
+
+def limit_figures(
+    case: Case, limit: StandingLimit | None, of: Outlook
+) -> tuple[tuple[str, str], ...]:
+    """A limit as labels and values, while it stands and after it; empty where there is none."""
+    if limit is None:
+        return ()
+    gettext, language = of.language.gettext, of.language
+    until = min(limit.lease_until, of.queued_at) if case.limit is None else limit.lease_until
+    return (
+        (gettext("Use before the limit"), amount(case.resource, limit.unlimited_use, language)),
+        (gettext("The limit"), amount(case.resource, limit.allowance, language)),
+        (gettext("Its fair share"), amount(case.resource, limit.fair_share, language)),
+        (
+            gettext("In force"),
+            wording.span(limit.confirmed_at or limit.ordered_at, until, language, of.zone),
+        ),
+    )
+
+
+def case_figures(of: Outlook) -> tuple[tuple[str, str], ...]:
+    """The course of a case as labels and values, as far as it has gone."""
+    case, gettext = of.case, of.language.gettext
+    course = (
+        (gettext("Case opened"), case.opened_at),
+        (gettext("You were written to"), case.notice_accepted_at),
+        (gettext("Case closed"), case.closed_at),
+    )
+    return tuple((label, of.moment(at)) for label, at in course if at is not None)
 
 
 def effect_bars(
@@ -258,49 +328,3 @@ def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
         "effect": case.effect and msgspec.to_builtins(case.effect),
         "closing": case.closing,
     }
-
-
-def _written(name: str, values: dict[str, Any], language: Language) -> tuple[str, str]:
-    """Subject and plain text."""
-    template = _text_templates[language.code].get_template(f"{name}.txt.j2")
-    subject, _, text = template.render(values).partition("\n")
-    return subject.removeprefix("Subject: "), _tidy(text)
-
-
-def _tidy(text: str) -> str:
-    """Paragraphs with one empty line between them, whatever the template's branches left."""
-    return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
-
-
-def _prose(text: str) -> str:
-    """A paragraph for plain-text mail."""
-    return textwrap.fill(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False)
-
-
-def _bullet(text: str) -> str:
-    """One point of a list for plain-text mail."""
-    return textwrap.fill(
-        " ".join(text.split()),
-        74,
-        initial_indent="  * ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _environment(*, html: bool) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("controller.contact"),
-        autoescape=html,  # noqa: S701 - text for plain mail must not be escaped
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["prose"] = _prose
-    environment.filters["bullet"] = _bullet
-    return environment
-
-
-_text_templates = in_every_language(lambda: _environment(html=False))
-_html_templates = in_every_language(lambda: _environment(html=True))

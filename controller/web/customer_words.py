@@ -78,6 +78,7 @@ _WITH_THEIR_WORDS = ("answered-", "replied", "auto-reply")
 _REACHED = {
     "email": message("Our message reached your mail server."),
     "webhook": message("Our message reached your webhook."),
+    "command": message("Our message was passed on to you."),
 }
 _REACHED_OTHERWISE = message("Our message reached your mailbox.")
 _IN_SHORT = {

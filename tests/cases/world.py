@@ -63,12 +63,21 @@ class FaultyDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.die: str | None = None
+        self._spared = 0
         self.fail: Exception | None = None
         self.read = database.read
 
+    def die_after(self, commits: int, die: str | None) -> None:
+        """The transaction after so many others is the one to die in."""
+        self._spared, self.die = commits if die else 0, die
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        die, self.die = self.die, None
+        die = None
+        if self._spared:
+            self._spared -= 1
+        else:
+            die, self.die = self.die, None
         if self.fail is not None:
             raise self.fail
         async with self._database.write() as connection:
