@@ -62,10 +62,13 @@ class AgreementBook:
             if each.host in ("", host) and each.state(now) == "in-force"
         )
 
+    def draw_up(self, terms: AgreementTerms, *, by: str) -> Agreement:
+        """A new agreement that is not stored yet; MessageError names the field that is wrong."""
+        return recorded(terms, "a" + secrets.token_hex(5), by=by, now=self._clock())
+
     async def record(self, terms: AgreementTerms, *, by: str) -> Agreement:
         """Store a new agreement; MessageError names the field that makes no sense."""
-        agreement_id = "a" + secrets.token_hex(5)
-        agreement = recorded(terms, agreement_id, by=by, now=self._clock())
+        agreement = self.draw_up(terms, by=by)
         async with self._database.write() as connection:
             await agreements.add(connection, agreement)
         await self.load()
