@@ -47,7 +47,7 @@ class AgreementBook:
         of_them = chain.from_iterable(self._by_tenant[name] for name in concerned & set(tenants))
         return entitlements(of_them, host, tenants, ended_at)
 
-    def listed(self, *, tenant: str | None, limit: int) -> list[Agreement]:
+    def listed(self, *, tenant: str | None, limit: int | None = None) -> list[Agreement]:
         """Those of one tenant or of all, ended ones too, the last recorded first."""
         if tenant is not None:
             return self._by_tenant.get(tenant, [])[:limit]
