@@ -87,6 +87,8 @@ class Contact(Settings):
     """Signs the customers' links; made on first use."""
     link_valid: Duration = Duration(14 * 86400)
     tenants_file: str = "/etc/fairuse/tenants.toml"
+    templates: str = ""
+    """A folder with templates of the provider's own; empty: the built-in letters."""
     smtp: Smtp = Smtp()
     retry_for: Duration = Duration(24 * 3600)
     """A notice that no channel accepted for this long puts its case on hold."""

@@ -23,6 +23,7 @@ from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued, render
+from controller.contact.own_templates import own_templates
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
 from controller.storage import notices
@@ -192,7 +193,10 @@ def build_dispatcher(
     directory: ContactDirectory,
     clock: Callable[[], float],
 ) -> Dispatcher:
-    """The dispatcher as configured, woken by the desk whenever it queues a notice."""
+    """The dispatcher as configured, woken by the desk whenever it queues a notice.
+
+    SettingsError when the provider's own templates cannot be used.
+    """
     dispatcher = Dispatcher(
         database,
         desk,
@@ -202,6 +206,7 @@ def build_dispatcher(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
             link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+            templates=own_templates(settings.templates, settings.provider_name),
         ),
         retry_for=settings.retry_for,
         clock=clock,

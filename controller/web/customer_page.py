@@ -99,7 +99,7 @@ def use_now(services: Services, case: Case) -> web.Response:
 def _about(case: Case, reader: Reader, solved_check: float, now: float) -> dict[str, Any]:
     """What the page says of the case itself. `solved_check`: seconds."""
     language = reader.language
-    chart = lay_out(case.verdict, language)
+    chart = lay_out(case.verdict, language, reader.zone)
     whose = wording.your_server(case.tenant, language)
     return {
         "case": case,
@@ -129,7 +129,7 @@ def _use(services: Services, case: Case, reader: Reader, now: float) -> dict[str
 
 def _just_now(seen: Verdict, reader: Reader) -> dict[str, Any]:
     language, last = reader.language, seen.samples[-1]
-    chart = lay_out(seen, language)
+    chart = lay_out(seen, language, reader.zone)
     return {
         "used": amount(seen.resource, last.used, language),
         "fair_share": amount(seen.resource, last.fair_share, language),
