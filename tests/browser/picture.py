@@ -34,14 +34,13 @@ async def draw(directory: Path) -> None:
         (directory / "tenants.toml").write_text(TENANTS)
         world = served.world
         world.now = NOW
-        await world.restart()
-        for n in range(150):
-            await _report(world, n, used=0.7 if n < 24 else 4.6 + 0.4 * math.sin(n))
+        for n in range(190):
+            await _report(world, n, used=0.5 if n < 100 else 4.6 + 0.4 * math.sin(n))
         await world.deliver()
         case_id = await served.case_id()
         await world.desk.answer(case_id, "acknowledge", "The nightly import did not end.")
-        for n in range(150, 210):
-            await _report(world, n, used=4.6 + 0.4 * math.sin(n) if n < 195 else 1.3)
+        for n in range(190, 250):
+            await _report(world, n, used=4.6 + 0.4 * math.sin(n) if n < 235 else 0.5)
         secret = (directory / "link-secret").read_bytes()
         links = CustomerLinks(secret, served.url, lambda: world.now)
         await _take(links.url_for(case_id, world.now + 86400))
@@ -70,10 +69,9 @@ async def _report(world: World, number: int, *, used: float) -> None:
 async def _take(url: str) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_chromium())
-        page = await browser.new_page(viewport={"width": 800, "height": 1500}, color_scheme="light")
+        page = await browser.new_page(viewport={"width": 800, "height": 1880}, color_scheme="light")
         await page.goto(url)
         await page.screenshot(path=PICTURE)
-        await page.screenshot(path="/tmp/page/shots/picture-full.png", full_page=True)
         await browser.close()
 
 
