@@ -210,11 +210,8 @@ def agreed(agreement: Agreement, reader: Reader) -> str:
             )
 
 
-def history(
-    entries: Sequence[TimelineEntry], reader: Reader | None = None
-) -> list[tuple[str, str, str]]:
+def history(entries: Sequence[TimelineEntry], reader: Reader) -> list[tuple[str, str, str]]:
     """When, what, and what was written to it; oldest first."""
-    reader = reader or Reader()
     lines = []
     for entry in entries:
         text, note = _told(entry, reader.language), ""
