@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from fairuse_cli import agreements, steps, views
+from fairuse_cli import agreements, requests, steps, views
 from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
@@ -43,6 +43,8 @@ for command in (
     steps.lift,
     steps.suspend,
     steps.thaw,
+    requests.grant,
+    requests.refuse,
     steps.pause,
     steps.resume,
     agreements.agreements,

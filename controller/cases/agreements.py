@@ -47,7 +47,7 @@ class AgreementBook:
         of_them = chain.from_iterable(self._by_tenant[name] for name in concerned & set(tenants))
         return entitlements(of_them, host, tenants, ended_at)
 
-    def listed(self, *, tenant: str | None, limit: int) -> list[Agreement]:
+    def listed(self, *, tenant: str | None, limit: int | None = None) -> list[Agreement]:
         """Those of one tenant or of all, ended ones too, the last recorded first."""
         if tenant is not None:
             return self._by_tenant.get(tenant, [])[:limit]
@@ -62,10 +62,13 @@ class AgreementBook:
             if each.host in ("", host) and each.state(now) == "in-force"
         )
 
+    def draw_up(self, terms: AgreementTerms, *, by: str) -> Agreement:
+        """A new agreement that is not stored yet; MessageError names the field that is wrong."""
+        return recorded(terms, "a" + secrets.token_hex(5), by=by, now=self._clock())
+
     async def record(self, terms: AgreementTerms, *, by: str) -> Agreement:
         """Store a new agreement; MessageError names the field that makes no sense."""
-        agreement_id = "a" + secrets.token_hex(5)
-        agreement = recorded(terms, agreement_id, by=by, now=self._clock())
+        agreement = self.draw_up(terms, by=by)
         async with self._database.write() as connection:
             await agreements.add(connection, agreement)
         await self.load()

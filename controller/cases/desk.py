@@ -21,6 +21,7 @@ from controller.cases.judging import Judging, Seen
 from controller.cases.jumps import Jumps
 from controller.cases.ledger import Ledger, UnknownCase, new_case_id
 from controller.cases.limiting import DAY_SECONDS, Circumstances
+from controller.cases.live import LiveUse
 from controller.cases.model import AnswerKind, Case, State, Step, TimelineEntry
 from controller.cases.policies import PolicyChoice
 from controller.cases.record import read_case
@@ -67,6 +68,7 @@ class Desk:
         self._habits = HabitBook(database)
         self._judging = Judging(policies, self.agreements)
         self._hosts = Hosts(database, self._judging)
+        self.live = LiveUse(self._hosts, policies)
         self._paused = False
 
     def when_notice_queued(self, call: Callable[[], None]) -> None:
@@ -101,13 +103,12 @@ class Desk:
         now = self._clock()
         host = await self._hosts.take(seen, now=now)
         self._habits.take(seen.report.host, seen.intervals[0][1])
-        report = host.report
-        open_cases = self._ledger.book.of_host(report.host)
+        open_cases = self._ledger.book.of_host(host.report.host)
         suspects = any(look.window.suspects() for look in host.looks)
         if not (suspects or open_cases or self._ledger.awaiting_after):
             return
         async with self._turn:
-            for case in self._ledger.book.of_host(report.host):
+            for case in self._ledger.book.of_host(host.report.host):
                 await self._review(case, host, now)
             await self._open_cases(host, now)
             await self._measure_after(host, now)
@@ -291,10 +292,9 @@ class Desk:
             case = done.case
 
     async def _open_cases(self, host: Host, now: float) -> None:
-        name = host.report.host
         for look in host.looks:
             for resource, tenant in look.window.suspects():
-                if self._policies.policy_for(tenant, name) is look.policy:
+                if self._policies.policy_for(tenant, host.report.host) is look.policy:
                     await self._open_case(host, look, resource, tenant, now)
 
     async def _open_case(

@@ -140,7 +140,9 @@ def after_silence(case: Case, silent_seconds: float, policy: Policy, *, now: flo
 def skip_time(case: Case, seconds: float, *, now: float, because: str) -> Step:
     """Time that does not count, for or against anybody: a silent host, a clock that jumped."""
     moved = msgspec.structs.replace(
-        case, last_disproportionate_at=case.last_disproportionate_at + seconds
+        case,
+        last_disproportionate_at=case.last_disproportionate_at + seconds,
+        solved_at=None if case.solved_at is None else case.solved_at + seconds,
     )
     if case.deadline is None or case.state not in ("watching", "notified"):
         return Step(case=moved, entries=())

@@ -17,6 +17,7 @@ from controller.web import (
     health,
     openapi,
     operators,
+    requests,
     status,
 )
 from controller.web.auth import authorise
@@ -34,6 +35,7 @@ BODY_SECONDS = 30.0
 ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *operators.ROUTES,
+    *requests.ROUTES,
     *agreements.ROUTES,
     *auditing.ROUTES,
     *customer.ROUTES,

@@ -21,15 +21,15 @@ from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, MessageError
 _log = logging.getLogger(__name__)
 
 PAGE_HEADERS = {
-    # Our own style sheets and charts, nothing from anywhere else, in nobody's frame.
+    # Our own style sheet, icon and script, nothing inline or from anywhere else, in nobody's frame.
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'; object-src 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex",
+    "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "no-store",
 }
 

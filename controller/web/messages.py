@@ -12,9 +12,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from controller.cases.model import Case, Closing, StandingLimit, State, TimelineEntry
+from controller.cases.model import (
+    Case,
+    Closing,
+    RequestKind,
+    StandingLimit,
+    State,
+    TimelineEntry,
+)
+from controller.cases.requests import waiting_requests
 from controller.cases.views import HostView, ResourceView, TenantView
-from controller.fairshare.agreement import Agreement
+from controller.fairshare.agreement import Agreement, Moment
 from controller.fairshare.policy import Severity
 from controller.storage.chain import Finding
 from controller.storage.mails import ReturnedMail
@@ -100,6 +108,25 @@ class SuspendRequest(Message):
     seconds: Annotated[float, Meta(gt=0, le=600)]
 
 
+class RefuseRequest(Message):
+    """An operator says no to what the customer asks for in a case."""
+
+    reason: Annotated[Reason, Meta(description="Why, in words that the customer reads.")]
+    request: (
+        Annotated[RequestKind, Meta(description="Which, when more than one is waiting.")] | None
+    ) = None
+
+
+class GrantRequest(RefuseRequest):
+    """An operator says yes. For an agreement, share or exempt says to what."""
+
+    ends_at: Annotated[Moment, Meta(description="Until then, and not as asked.")] | None = None
+    share: (
+        Annotated[float, Meta(gt=0, le=1, description="Of the host, for an agreement.")] | None
+    ) = None
+    exempt: Annotated[bool, Meta(description="For an agreement: no case at all.")] = False
+
+
 class HostLine(Message):
     """One host in a list: as its last report showed it, without its tenants."""
 
@@ -156,6 +183,8 @@ class CaseLine(Message):
     limit: StandingLimit | None
     closed_at: float | None
     closing: Closing | None
+    requests: tuple[RequestKind, ...] = ()
+    """What the customer asks for, and nobody has decided yet."""
 
 
 class CaseList(Message):
@@ -297,6 +326,7 @@ def case_line(case: Case, sentence: str) -> CaseLine:
         limit=case.limit,
         closed_at=case.closed_at,
         closing=case.closing,
+        requests=tuple(request.kind for request in waiting_requests(case)),
     )
 
 

@@ -122,7 +122,7 @@ async def show_case(request: web.Request) -> web.Response:
     case = await services.desk.case(case_id)
     if case is None:
         raise UnknownCase(f'case: expected the id of one in /api/v1/cases, found "{case_id}"')
-    return await _case_answer(services, case)
+    return await case_answer(services, case)
 
 
 async def approve_case(request: web.Request) -> web.Response:
@@ -154,7 +154,7 @@ async def suspend_case(request: web.Request) -> web.Response:
         reason=wanted.reason,
         seconds=wanted.seconds,
     )
-    return await _case_answer(services, case)
+    return await case_answer(services, case)
 
 
 async def thaw_case(request: web.Request) -> web.Response:
@@ -202,14 +202,15 @@ async def make_enrolment_token(request: web.Request) -> web.Response:
 async def _step(request: web.Request, take: OperatorStep) -> web.Response:
     wanted = await _body(request, _reason_decoder)
     case = await take(request.match_info["case"], by=request[CALLER].name, reason=wanted.reason)
-    return await _case_answer(request.app[SERVICES], case)
+    return await case_answer(request.app[SERVICES], case)
 
 
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[RequestType]) -> RequestType:
     return decode_with(decoder, await request.read())
 
 
-async def _case_answer(services: Services, case: Case) -> web.Response:
+async def case_answer(services: Services, case: Case) -> web.Response:
+    """The case as it is now, with all that is known of it."""
     async with services.database.read() as connection:
         written = await notices.of_case(connection, case.id)
         returned = await mails.of_case(connection, case.id)
