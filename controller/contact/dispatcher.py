@@ -17,6 +17,7 @@ from controller.cases.desk import Desk
 from controller.cases.limiting import DAY_SECONDS
 from controller.cases.policybook import PolicyBook
 from controller.contact import recording
+from controller.contact.addresses import CaseAddresses
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
 from controller.contact.command import CommandChannel
 from controller.contact.directory import ContactDirectory
@@ -27,7 +28,7 @@ from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued
 from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
-from controller.contact.routing import in_order
+from controller.contact.routing import in_order, without_addresses
 from controller.contact.timing import letter_not_before
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
@@ -132,7 +133,7 @@ class Dispatcher:
         undecided = await self._still_true([queued(row) for row in rows.values()], now)
         if not people:
             for notice in undecided:
-                await recording.failed(self._desk, (notice,), _nobody(tenant), now, ())
+                await recording.failed(self._desk, (notice,), _nobody_listed(tenant), now, ())
             return
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
@@ -178,8 +179,9 @@ class Dispatcher:
         letter = replace(letter, notices=tuple(await self._still_true(letter.notices, now)))
         if not letter.notices:
             return
+        people = without_addresses(people, letter.bounced)
         if not people:
-            await self._give_up(letter, Tried(), _nobody(letter.tenant), now)
+            await self._give_up(letter, Tried(), _nobody(letter), now)
             return
         until = letter_not_before(letter.notices, people[0].quiet_times(), now)
         if until > now:
@@ -224,8 +226,15 @@ class Dispatcher:
         await recording.failed(self._desk, letter.notices, reason, now, tried.tries)
 
 
-def _nobody(tenant: str) -> str:
+def _nobody_listed(tenant: str) -> str:
     return f'tenants_file lists no way to reach "{tenant}"'
+
+
+def _nobody(letter: Letter) -> str:
+    if not letter.bounced:
+        return _nobody_listed(letter.tenant)
+    came_back_from = ", ".join(sorted(letter.bounced))
+    return f"it came back from {came_back_from}, and tenants_file lists no other way"
 
 
 def build_dispatcher(
@@ -236,13 +245,18 @@ def build_dispatcher(
     links: CustomerLinks,
     directory: ContactDirectory,
     clock: Callable[[], float],
+    addresses: CaseAddresses | None = None,
 ) -> Dispatcher:
     """The dispatcher as configured, woken by the desk whenever it queues a notice.
 
     SettingsError when the provider's own templates cannot be used.
     """
     postman = Postman(
-        (MailChannel(settings.smtp), WebhookChannel(), CommandChannel(settings.command)),
+        (
+            MailChannel(settings.smtp, addresses=addresses),
+            WebhookChannel(),
+            CommandChannel(settings.command),
+        ),
         NoticeTerms(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
