@@ -103,7 +103,9 @@ class MailChannel:
             return self._refused("no mail server is set in contact.smtp", for_good=True)
         if not contact.email:
             return self._refused("no mail address is listed", for_good=True)
-        sender, ours = self._settings.sender, self._addresses
+        sender = self._settings.sender
+        # An announcement is about no case that an answer could go to.
+        ours = self._addresses if notice.case_id else None
         try:
             message = compose(
                 notice,
