@@ -16,6 +16,7 @@ from fairuse_cli import agreements, steps, views
 from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
+from fairuse_cli.export import export_app
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
@@ -56,6 +57,7 @@ for command in (
     app.command()(command)
 app.add_typer(policy_app)
 app.add_typer(audit_app)
+app.add_typer(export_app)
 app.add_typer(trace, name="trace")
 
 

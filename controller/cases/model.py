@@ -48,6 +48,8 @@ class Suspension(Message):
     reason: str
     ordered_at: float
     lease_until: float
+    confirmed_at: float | None = None
+    """When its host first said that the tenant is frozen."""
 
 
 class Case(Message):
