@@ -136,6 +136,7 @@ async def _run(
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
+        "erasing old cases": lambda: _every(_PRUNE_SECONDS, lambda: _erase(services)),
     }
     status = 0
     try:
@@ -190,6 +191,11 @@ async def _prune(services: Services) -> None:
         async with services.database.write() as connection:
             if await reports.prune(connection, before) == 0:
                 return
+
+
+async def _erase(services: Services) -> None:
+    keep = services.settings.storage.keep_cases
+    await services.eraser.erase_old(keep, f"closed for longer than {keep} (keep_cases)")
 
 
 @asynccontextmanager

@@ -13,6 +13,9 @@ Mode = Literal["observe", "contact", "enforce"]
 """observe: watch only. contact: write to customers too. enforce: order limits too."""
 
 
+_LEAST_KEPT_SECONDS = 30 * 86400
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` can only be reached from this machine."""
     try:
@@ -52,6 +55,17 @@ class Storage(Settings):
     database: str = "sqlite+aiosqlite:////var/lib/fairuse-controller/fairuse.db"
     """An SQLAlchemy URL with an async driver."""
     keep_reports: Duration = Duration(14 * 86400)
+    keep_cases: Duration = Duration(365 * 86400)
+    """A case that closed longer ago is erased; so are agreements and announcements."""
+
+    def __post_init__(self) -> None:
+        """A limit's day and a repeat's week are counted out of what is kept."""
+        require(
+            self.keep_cases >= _LEAST_KEPT_SECONDS,
+            "keep_cases",
+            expected="30d or more: repeats, habits and accounts are made of what is kept",
+            found=str(self.keep_cases),
+        )
 
 
 class Smtp(Settings):

@@ -18,6 +18,7 @@ from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
 from fairuse_cli.export import export_app
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.forget import forget
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
 from fairuse_cli.trace import trace
@@ -50,6 +51,7 @@ for command in (
     agreements.agree,
     agreements.consent,
     agreements.withdraw,
+    forget,
     run,
     demo,
     backtest,

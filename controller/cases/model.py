@@ -84,6 +84,11 @@ class Case(Message):
     closed_at: float | None = None
     closing: Closing | None = None
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether it says no more whose it was."""
+        return not self.tenant
+
 
 class TimelineEntry(Message):
     """One line of a case's history, for people."""

@@ -5,6 +5,7 @@ A notice is in one of three states: due (`next_try_at` is set), accepted, or fai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -79,6 +80,16 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[NoticeRow]:
         .order_by(_notices.c.queued_at, _notices.c.id)
     )
     return [NoticeRow(*row) for row in found]
+
+
+async def waiting_of(connection: AsyncConnection, case_ids: Sequence[str]) -> list[str]:
+    """The ids of these cases' notices that are still to be sent."""
+    found = await connection.scalars(
+        sa.select(_notices.c.id).where(
+            _notices.c.case_id.in_(case_ids), _notices.c.next_try_at.is_not(None)
+        )
+    )
+    return list(found)
 
 
 async def mark_accepted(

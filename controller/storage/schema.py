@@ -249,6 +249,7 @@ TRIGGERS = (
     WHEN NOT (
         NEW.text IS '' AND NEW.salt IS x'' AND NEW.id IS OLD.id AND NEW.case_id IS OLD.case_id
         AND NEW.at IS OLD.at AND NEW.event IS OLD.event AND NEW.actor IS OLD.actor
+        AND OLD.event IS NOT 'erased'
         AND NEW.digest IS OLD.digest AND NEW.link IS OLD.link
         AND EXISTS (
             SELECT 1 FROM cases WHERE id = OLD.case_id AND state = 'closed' AND tenant = ''

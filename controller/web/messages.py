@@ -80,6 +80,8 @@ class AuditAnswer(Message):
 
     at: float
     lines: int
+    erased: int
+    """Of these, those whose text was erased with their case, as the case tells."""
     link: str
     faults: tuple[AuditFault, ...]
     """The first hundred."""
@@ -233,6 +235,16 @@ class AgreementAnswer(Message):
 
     at: float
     agreement: Agreement
+
+
+class ForgottenAnswer(Message):
+    """What was erased of a tenant."""
+
+    at: float
+    tenant: str
+    cases: int
+    others: int
+    """Agreements, habits and announcements."""
 
 
 class EnrolmentTokenRequest(Message):

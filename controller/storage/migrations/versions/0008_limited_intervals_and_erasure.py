@@ -19,6 +19,7 @@ _ONLY_GROWS = """
     WHEN NOT (
         NEW.text IS '' AND NEW.salt IS x'' AND NEW.id IS OLD.id AND NEW.case_id IS OLD.case_id
         AND NEW.at IS OLD.at AND NEW.event IS OLD.event AND NEW.actor IS OLD.actor
+        AND OLD.event IS NOT 'erased'
         AND NEW.digest IS OLD.digest AND NEW.link IS OLD.link
         AND EXISTS (
             SELECT 1 FROM cases WHERE id = OLD.case_id AND state = 'closed' AND tenant = ''
@@ -139,7 +140,7 @@ def tell_suspensions(connection: sa.Connection) -> None:
             )
 
 
-def _told(lines: Iterable[sa.Row[Any]]) -> list[tuple[float, str, str, float | None]]:
+def _told(lines: Iterable[Any]) -> list[tuple[float, str, str, float | None]]:
     """When, by whom, why and until when, of each suspension that a history tells of; one that was
     refused never stood."""
     told: list[tuple[float, str, str, float | None]] = []
