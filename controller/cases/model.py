@@ -13,7 +13,7 @@ State = Literal["watching", "notified", "limited", "held", "closed"]
 OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
 
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
-NoticeKind = Literal["first-notice", "limit-started", "limit-ended", "closed"]
+NoticeKind = Literal["first-notice", "reminder", "limit-started", "limit-ended", "closed"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
 
 

@@ -22,7 +22,7 @@ from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
-from controller.contact.notice import NoticeTerms, render
+from controller.contact.notice import NoticeTerms, Queued, render
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
 from controller.storage import notices
@@ -168,7 +168,7 @@ class Dispatcher:
             kind = msgspec.convert(row.kind, NoticeKind)
             # Drawing takes a tenth of a second, which the reports coming in should not wait for.
             notice = await asyncio.to_thread(
-                render, row.id, kind, row.queued_at, document, contact, self._terms
+                render, [Queued(row.id, kind, row.queued_at, document)], contact, self._terms
             )
             return await self._channels[name].send(notice, contact, now)
         except Exception as error:  # noqa: BLE001 - as the docstring says

@@ -19,7 +19,7 @@ from pathlib import Path
 import aiosmtplib
 
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
-from controller.contact.notice import CHART_ID, RenderedNotice
+from controller.contact.notice import RenderedNotice
 from controller.settings import Smtp
 from controller.tenants import TenantContact
 
@@ -50,23 +50,24 @@ def compose(
     message["Message-ID"] = _message_id(notice.id, origin)
     # The case itself stands at the root of the thread, so that it holds together even when an
     # operator's step made the first mail about it.
-    references = [_message_id(f"case-{notice.case_id}", origin)]
+    references = [_message_id(f"case-{notice.case_id}", origin)] if notice.case_id else []
     if notice.first_notice_id not in ("", notice.id):
         first = _message_id(notice.first_notice_id, origin)
         message["In-Reply-To"] = first
         references.append(first)
-    message["References"] = " ".join(references)
+    if references:
+        message["References"] = " ".join(references)
     message["List-Id"] = f"Fair use notices <fairuse.{origin.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(notice.text)
     message.add_alternative(notice.html, subtype="html")
-    if notice.chart_png is not None:
+    for number, picture in enumerate(notice.pictures, 1):
         _html_part(message).add_related(
-            notice.chart_png,
+            picture.png,
             "image",
             "png",
-            cid=f"<{CHART_ID}>",
-            filename="use-over-time.png",
+            cid=f"<{picture.content_id}>",
+            filename=f"use-over-time-{number}.png",
             disposition="inline",
         )
     return message

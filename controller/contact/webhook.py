@@ -31,6 +31,10 @@ _TRY_AGAIN = frozenset({408, 425, 429})
 """The only 4xx that speak of this moment and not of this request."""
 
 
+_ANNOUNCED = {"policy-change": "policy.change", "agreement-ended": "agreement.ended"}
+"""What a receiver is told of that is about no case."""
+
+
 class InvalidEndpoint(ValueError):
     """The webhook's address or secret cannot be used. The message says why."""
 
@@ -65,7 +69,7 @@ def payload(notice: RenderedNotice) -> bytes:
     """The body: what happened, when, and the facts, with the mail's own words beside them."""
     return json.dumps(
         {
-            "type": f"case.{notice.kind.replace('-', '_')}",
+            "type": _ANNOUNCED.get(notice.kind) or f"case.{notice.kind.replace('-', '_')}",
             "timestamp": datetime.fromtimestamp(notice.queued_at, UTC).isoformat(),
             "data": {**notice.data, "subject": notice.subject, "text": notice.text},
         },

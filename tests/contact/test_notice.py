@@ -9,7 +9,7 @@ import pytest
 
 from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Closing, Effect, NoticeDocument, NoticeKind
-from controller.contact.notice import RenderedNotice, render
+from controller.contact.notice import Queued, RenderedNotice, render
 from controller.fairshare.policy import Policy
 from controller.language.catalogue import languages
 from controller.tenants import TenantContact
@@ -29,6 +29,8 @@ def changes_for(kind: NoticeKind, resource: Resource) -> dict[str, Any]:
     match kind:
         case "first-notice":
             return {}
+        case "reminder":
+            return {"state": "notified", "deadline": samples.NOW + 4 * 3600}
         case "limit-started":
             return {
                 "state": "limited",
@@ -52,7 +54,8 @@ def rendered(kind: NoticeKind, resource: Resource = "cpu", **more: Any) -> Rende
     terms = more.pop("terms", samples.terms())
     about = samples.case(resource, **{**changes_for(kind, resource), **more})
     document = NoticeDocument(case=about, limit=about.limit, mode=mode)
-    return render(f"{about.id}-9-{kind}", kind, samples.NOW, document, contact, terms)
+    queued = Queued(f"{about.id}-9-{kind}", kind, samples.NOW, document)
+    return render([queued], contact, terms)
 
 
 def words(notice: RenderedNotice) -> str:
@@ -87,7 +90,7 @@ def test_every_notice_of_every_resource_is_whole(
     assert "https://fairuse.example.net/c/" in notice.text
     assert "https://fairuse.example.net/c/" in notice.html
     assert f'<html lang="{contact.language}">' in notice.html
-    assert (notice.chart_png is not None) == (kind == "first-notice")
+    assert bool(notice.pictures) == (kind == "first-notice")
 
 
 @pytest.mark.parametrize("kind", get_args(NoticeKind))
@@ -108,6 +111,63 @@ def test_the_first_notice_gives_the_evidence_and_the_deadline_from_its_receipt()
     assert "no sooner than 4 hours after you get this message" in text
     assert "A break-in" in text
     assert '"Do not take a disproportionate share of shared resources."' in text
+
+
+def grouped(contact: TenantContact = CONTACT) -> RenderedNotice:
+    abouts = [
+        samples.case(),
+        samples.case("disk", id="c2", notice="c2-2-first-notice"),
+        samples.case(id="c3", notice="c3-2-first-notice", host="node-18"),
+    ]
+    queued = [
+        Queued(each.notice, "first-notice", samples.NOW, NoticeDocument(each, None, "enforce"))
+        for each in abouts
+    ]
+    return render(queued, contact, samples.terms())
+
+
+def test_first_notices_about_one_tenant_make_one_letter() -> None:
+    notice = grouped()
+    assert notice.id == samples.FIRST_NOTICE
+    assert notice.subject == "web-042 uses more than its fair share in 3 ways while others wait"
+    assert [each.content_id for each in notice.pictures] == ["chart-1", "chart-2", "chart-3"]
+    assert [each["case"] for each in notice.data["others"]] == ["c2", "c3"]
+    assert words(notice).count("Why we write".upper()) == 1
+    for case_id in (samples.CASE_ID, "c2", "c3"):
+        link = f"https://fairuse.example.net/c/{case_id}."
+        assert notice.text.count(link) == notice.html.count(f'href="{link}') == 1
+    assert "CPU TIME ON MACHINE NODE-18" in notice.text
+
+
+@pytest.mark.parametrize(
+    "queued",
+    [
+        pytest.param([], id="none"),
+        pytest.param(
+            [
+                Queued("a", "first-notice", samples.NOW, samples.document()),
+                Queued("b", "closed", samples.NOW, samples.document()),
+            ],
+            id="kinds",
+        ),
+        pytest.param(
+            [
+                Queued("a", "first-notice", samples.NOW, samples.document()),
+                Queued("b", "first-notice", samples.NOW, samples.document(tenant="web-043")),
+            ],
+            id="tenants",
+        ),
+    ],
+)
+def test_what_does_not_belong_in_one_letter_is_refused(queued: list[Queued]) -> None:
+    with pytest.raises(ValueError, match="expected one notice, or first notices about one tenant"):
+        render(queued, CONTACT, samples.terms())
+
+
+def test_a_reminder_names_the_deadline() -> None:
+    text = words(rendered("reminder"))
+    assert "not before 22 November 2026, 18:00 UTC" in text
+    assert "we have not heard from you" in text
 
 
 def test_a_repeat_is_told_its_shorter_time() -> None:
@@ -213,7 +273,8 @@ def test_nothing_in_a_danish_notice_is_left_in_english(
     terms = samples.terms(policy_for=lambda case: Policy())
     notice = rendered(kind, resource, mode=mode, contact=DANISH, terms=terms)
     shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", notice.html, flags=re.DOTALL))
-    for text in (notice.subject, notice.text, shown, notice.chart_description):
+    pictured = [each.description for each in notice.pictures]
+    for text in (notice.subject, notice.text, shown, *pictured):
         assert _ENGLISH.search(text) is None, text
 
 

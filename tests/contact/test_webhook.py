@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from controller.contact.delivery import Accepted, Refused
-from controller.contact.notice import render
+from controller.contact.notice import Queued, render
 from controller.contact.webhook import InvalidEndpoint, WebhookChannel, read_secret, signature
 from controller.tenants import TenantContact
 from tests.contact import samples
@@ -49,14 +49,8 @@ def contact(receiver: WebhookReceiver, secret_file: str) -> TenantContact:
 
 
 def notice() -> Any:
-    return render(
-        samples.FIRST_NOTICE,
-        "first-notice",
-        samples.NOW,
-        samples.document(),
-        TenantContact(name="Anna"),
-        samples.terms(),
-    )
+    queued = Queued(samples.FIRST_NOTICE, "first-notice", samples.NOW, samples.document())
+    return render([queued], TenantContact(name="Anna"), samples.terms())
 
 
 def is_signed(call: Call, key: bytes) -> bool:
