@@ -16,6 +16,7 @@ from aiohttp import web
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
+from controller.contact.announcer import Announcer, build_announcer
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.links import CustomerLinks, read_or_make_secret
@@ -53,7 +54,7 @@ async def serve(settings: ControllerSettings) -> int:
     database = await Database.open(settings.storage.database)
     try:
         services = await build_services(settings, database, time.time)
-        dispatcher = build_dispatcher(
+        with_services = (
             settings.contact,
             services.policies,
             database,
@@ -62,10 +63,13 @@ async def serve(settings: ControllerSettings) -> int:
             services.directory,
             services.clock,
         )
+        dispatcher = build_dispatcher(*with_services)
+        announcer = build_announcer(*with_services)
         try:
-            return await _run(services, dispatcher, tls, stop)
+            return await _run(services, dispatcher, announcer, tls, stop)
         finally:
             await dispatcher.close()
+            await announcer.close()
     finally:
         await database.close()
 
@@ -126,12 +130,17 @@ def _tls(listen: Listen) -> ssl.SSLContext | None:
 
 
 async def _run(
-    services: Services, dispatcher: Dispatcher, tls: ssl.SSLContext | None, stop: asyncio.Event
+    services: Services,
+    dispatcher: Dispatcher,
+    announcer: Announcer,
+    tls: ssl.SSLContext | None,
+    stop: asyncio.Event,
 ) -> int:
     """Everything until `stop`; a task that dies ends all the others and the program."""
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "storing reports": services.intake.run,
         "sending notices": dispatcher.run,
+        "announcing": announcer.run,
         "the cases' clock": lambda: _every(_TICK_SECONDS, services.desk.tick),
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),

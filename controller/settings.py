@@ -102,6 +102,8 @@ class Contact(Settings):
     link_valid: Duration = Duration(14 * 86400)
     tenants_file: str = "/etc/fairuse/tenants.toml"
     smtp: Smtp = Smtp()
+    agreement_ends_notice: Duration = Duration(7 * 86400)
+    """How long before an agreement ends its tenant is told of it, and told once more at the end."""
     retry_for: Duration = Duration(24 * 3600)
     """A notice that no channel accepted for this long puts its case on hold."""
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from fairuse_cli import agreements, steps, views
+from fairuse_cli import agreements, announcements, steps, views
 from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
@@ -51,6 +51,7 @@ for command in (
     agreements.agree,
     agreements.consent,
     agreements.withdraw,
+    announcements.announcements,
     forget,
     run,
     demo,

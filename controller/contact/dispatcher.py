@@ -183,6 +183,20 @@ class Dispatcher:
         _log.info("notice %s accepted by %s: %s", row.id, accepted.channel, accepted.answer)
 
 
+def channels(settings: Contact) -> tuple[Channel, ...]:
+    """Every way to reach a customer, as configured."""
+    return MailChannel(settings.smtp), WebhookChannel()
+
+
+def notice_terms(settings: Contact, policies: PolicyBook, links: CustomerLinks) -> NoticeTerms:
+    """What all letters of this controller have in common."""
+    return NoticeTerms(
+        provider_name=settings.provider_name,
+        policy_for=lambda case: policies.policy_for(case.tenant, case.host),
+        link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+    )
+
+
 def build_dispatcher(
     settings: Contact,
     policies: PolicyBook,
@@ -196,13 +210,9 @@ def build_dispatcher(
     dispatcher = Dispatcher(
         database,
         desk,
-        (MailChannel(settings.smtp), WebhookChannel()),
+        channels(settings),
         directory,
-        NoticeTerms(
-            provider_name=settings.provider_name,
-            policy_for=lambda case: policies.policy_for(case.tenant, case.host),
-            link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
-        ),
+        notice_terms(settings, policies, links),
         retry_for=settings.retry_for,
         clock=clock,
     )

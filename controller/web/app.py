@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from controller.web import (
     agents,
     agreements,
+    announcing,
     auditing,
     customer,
     exports,
@@ -37,6 +38,7 @@ ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *operators.ROUTES,
     *agreements.ROUTES,
+    *announcing.ROUTES,
     *auditing.ROUTES,
     *exports.ROUTES,
     *forgetting.ROUTES,
