@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.web.export_messages import LimitedAnswer
+from controller.web.export_messages import LimitedAnswer, TenantExport
 from fairuse_cli.client import decode
 from fairuse_cli.export_tables import intervals_csv, intervals_table, totals_csv, totals_table
 from fairuse_cli.failures import USAGE, CommandFailed
@@ -28,11 +28,6 @@ export_app = typer.Typer(
 )
 
 _WHEN = 'Such as "2026-11", "2026-11-01" or "2026-11-01T12:00+01:00"; UTC if nothing else is said'
-
-
-@export_app.callback()
-def _only_commands() -> None:
-    """Keep each command a word of its own."""
 
 
 @export_app.command()
@@ -74,3 +69,21 @@ def limited(
         console.print("Nobody was limited.")
         return
     console.print(totals_table(found.totals) if totals else intervals_table(found.intervals))
+
+
+@export_app.command()
+def tenant(
+    name: Annotated[str, typer.Argument(metavar="TENANT", help="Whose data.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, to hand over.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Everything that is kept of one tenant; without --json, how much that is."""
+    answer = client_for(url, token_file).get("exports", "tenants", name)
+    if as_json:
+        print_json(answer)
+        return
+    found = decode(answer, TenantExport)
+    console = console_for_output()
+    for what in ("cases", "agreements", "announcements", "habits", "limited"):
+        console.print(f"{what:<14}{len(getattr(found, what))}")

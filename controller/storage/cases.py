@@ -101,7 +101,7 @@ async def recent(
     state: str | None = None,
     host: str | None = None,
     tenant: str | None = None,
-    limit: int = 100,
+    limit: int | None = 100,
 ) -> list[str]:
     """The documents of the newest cases, newest first, of those that match all that is given.
 

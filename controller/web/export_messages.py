@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -65,3 +65,21 @@ class LimitedAnswer(Message):
     ends: Instant = msgspec.field(name="to")
     intervals: tuple[LimitedTime, ...]
     totals: tuple[LimitedTotal, ...]
+
+
+class TenantExport(Message):
+    """Everything that is kept of one tenant. What hosts have reported is not in it: that names
+    everybody on them, and is gone after `keep_reports`."""
+
+    at: Instant
+    tenant: str
+    listed: dict[str, Any] | None
+    """As the tenants' directory lists it, without secrets; None: it does not."""
+    cases: tuple[dict[str, Any], ...]
+    """Newest first, each with its evidence, history, notices, orders and suspensions."""
+    agreements: tuple[dict[str, Any], ...]
+    announcements: tuple[dict[str, Any], ...]
+    """What it was told of policies and agreements."""
+    habits: tuple[dict[str, Any], ...]
+    """What it uses as a rule, by host and hour of the week."""
+    limited: tuple[LimitedTime, ...]

@@ -1,19 +1,24 @@
-"""What leaves this program for others to keep: limited time, for service-level accounting."""
+"""What leaves this program for others to keep: limited time for accounting, a tenant's data."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from controller.cases import dossier
 from controller.cases.limited import LimitedInterval, intervals, totals
 from controller.storage import stood
+from controller.tenants import Tenant
+from controller.web.errors import Refused
 from controller.web.export_messages import (
     LimitedAnswer,
     LimitedQuery,
     LimitedTime,
     LimitedTotal,
+    TenantExport,
 )
 from controller.web.query import read_query
 from controller.web.routes import Route
@@ -43,6 +48,41 @@ async def export_limited(request: web.Request) -> web.Response:
         totals=tuple(LimitedTotal(**vars(total)) for total in totals(found)),
     )
     return web.Response(body=msgspec.json.encode(answer), content_type=JSON_CONTENT_TYPE)
+
+
+async def export_tenant(request: web.Request) -> web.Response:
+    """Everything that is kept of one tenant, complete and readable, for the tenant to have."""
+    services, tenant = request.app[SERVICES], request.match_info["tenant"]
+    now = services.clock()
+    listed = services.directory.tenant(tenant)
+    async with services.database.read() as connection:
+        answer = TenantExport(
+            at=instant(now),
+            tenant=tenant,
+            listed=None if listed is None else _without_secrets(listed),
+            cases=tuple(await dossier.cases_of(connection, tenant)),
+            agreements=tuple(
+                dossier.agreement_records(
+                    each for each in services.desk.agreements.every() if each.tenant == tenant
+                )
+            ),
+            announcements=tuple(await dossier.announcements_of(connection, tenant)),
+            habits=tuple(await dossier.habits_of(connection, tenant)),
+            limited=tuple(
+                limited_time(each) for each in await dossier.limited_of(connection, tenant, now=now)
+            ),
+        )
+    if listed is None and not (answer.cases or answer.agreements or answer.habits):
+        raise Refused(404, f'tenant: expected one of whom something is kept, found "{tenant}"')
+    return web.Response(body=msgspec.json.encode(answer), content_type=JSON_CONTENT_TYPE)
+
+
+def _without_secrets(listed: Tenant) -> dict[str, Any]:
+    """Where the provider keeps a webhook's secret is nobody else's business."""
+    told: dict[str, Any] = msgspec.to_builtins(listed)
+    for contact in told["contacts"]:
+        del contact["webhook_secret_file"]
+    return told
 
 
 def limited_time(each: LimitedInterval) -> LimitedTime:
@@ -80,5 +120,13 @@ ROUTES = (
         "When tenants were limited or suspended, for service-level accounting",
         response=LimitedAnswer,
         query=LimitedQuery,
+    ),
+    Route(
+        "GET",
+        "/api/v1/exports/tenants/{tenant}",
+        export_tenant,
+        "operator",
+        "Everything that is kept of one tenant",
+        response=TenantExport,
     ),
 )

@@ -114,3 +114,19 @@ def test_a_span_is_typed_as_months_days_or_times_and_is_the_same_whoever_types_i
 def test_what_is_no_time_is_refused_by_the_options_name(typed: str) -> None:
     with pytest.raises(CommandFailed, match="--to: expected"):
         span_end("--to", typed)
+
+
+async def test_a_tenants_data_is_handed_over_and_then_forgotten(served: Served) -> None:
+    case_id = await served.notified()
+    await served.world.desk.dismiss(case_id, by="otto", reason="a mistake")
+    await served.world.deliver()
+    counted = await fairuse("export", "tenant", "hog", served=served)
+    assert "cases         1" in counted.out
+    whole = await fairuse("export", "tenant", "hog", "--json", served=served)
+    assert whole.document["cases"][0]["id"] == case_id
+    gone = await fairuse("forget", "hog", "--reason", "over", served=served)
+    assert "Erased 1 cases" in gone.out
+    verified = await fairuse("audit", "verify", served=served)
+    assert (verified.status, "are erased, as their cases tell" in verified.out) == (0, True)
+    announced = await fairuse("announcements", served=served)
+    assert announced.out == "Nobody was told anything.\n"
