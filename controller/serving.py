@@ -16,7 +16,7 @@ from aiohttp import web
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
-from controller.contact.announcer import Announcer, build_announcer
+from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.links import CustomerLinks, read_or_make_secret
@@ -54,7 +54,7 @@ async def serve(settings: ControllerSettings) -> int:
     database = await Database.open(settings.storage.database)
     try:
         services = await build_services(settings, database, time.time)
-        with_services = (
+        dispatcher = build_dispatcher(
             settings.contact,
             services.policies,
             database,
@@ -63,13 +63,19 @@ async def serve(settings: ControllerSettings) -> int:
             services.directory,
             services.clock,
         )
-        dispatcher = build_dispatcher(*with_services)
-        announcer = build_announcer(*with_services)
+        announcer = Announcer(
+            database,
+            services.desk,
+            services.policies,
+            services.directory,
+            dispatcher.postman,
+            settings.contact,
+            clock=services.clock,
+        )
         try:
             return await _run(services, dispatcher, announcer, tls, stop)
         finally:
             await dispatcher.close()
-            await announcer.close()
     finally:
         await database.close()
 

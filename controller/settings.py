@@ -91,6 +91,25 @@ class Smtp(Settings):
             )
 
 
+class Command(Settings):
+    """The provider's own program for the channel "command": tickets, chat, anything."""
+
+    argv: tuple[str, ...] = ()
+    """The program by its absolute path, and its arguments; no shell. Empty: no such channel."""
+    timeout: Duration = Duration(30)
+    """It is killed with whatever it started when it takes longer."""
+
+    def __post_init__(self) -> None:
+        """What is run does not depend on where the controller was started."""
+        require(
+            not self.argv or self.argv[0].startswith("/"),
+            "argv",
+            expected="a program by its absolute path first",
+            found=f'"{self.argv[0]}"' if self.argv else "nothing",
+        )
+        require(1 <= self.timeout <= 600, "timeout", expected="1s to 10m", found=str(self.timeout))
+
+
 class Contact(Settings):
     """How customers are reached."""
 
@@ -102,10 +121,30 @@ class Contact(Settings):
     link_valid: Duration = Duration(14 * 86400)
     tenants_file: str = "/etc/fairuse/tenants.toml"
     smtp: Smtp = Smtp()
+    command: Command = Command()
     agreement_ends_notice: Duration = Duration(7 * 86400)
     """How long before an agreement ends its tenant is told of it, and told once more at the end."""
     retry_for: Duration = Duration(24 * 3600)
     """A notice that no channel accepted for this long puts its case on hold."""
+    next_contact_after: Duration = Duration(15 * 60)
+    """For how long one contact's channels may ask to try again before the next contact is tried
+    too. A refusal for good passes it on at once."""
+    group_interval: Duration = Duration(120)
+    """First notices about one tenant that come within it make one letter: the first of them waits
+    for so long. One about something critical does not wait."""
+    most_a_day: int = 10
+    """Notices in 24 hours about one resource of a tenant on one host. One more is not sent; of a
+    limit that started or ended a customer is always told."""
+
+    def __post_init__(self) -> None:
+        """A tenant who is never written to could never be limited by rule."""
+        require(self.most_a_day >= 1, "most_a_day", expected="1 or more", found=self.most_a_day)
+        require(
+            self.group_interval <= 3600,
+            "group_interval",
+            expected="at most 1h: neighbours are waiting",
+            found=str(self.group_interval),
+        )
 
 
 class ControllerSettings(Settings):

@@ -27,6 +27,7 @@ from controller.storage import (
     stood,
     suspensions,
     timeline,
+    tries,
 )
 from controller.storage.habits import HabitRow
 from controller.storage.notices import NoticeRow
@@ -87,6 +88,7 @@ async def _case(connection: AsyncConnection, case: Case) -> Record:
         **readable(msgspec.to_builtins(case)),
         "history": _records(await timeline.of_case(connection, case.id)),
         "notices": [_notice(row) for row in written],
+        "delivery_tries": _records(await tries.of_case(connection, case.id)),
         "orders": _records(ordered, leave_out=("document",)),
         "suspensions": _records(suspended),
     }

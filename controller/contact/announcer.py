@@ -11,7 +11,8 @@ import asyncio
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import assert_never
 
 import msgspec
@@ -33,11 +34,12 @@ from controller.contact.announcements import (
     render_policy_change,
 )
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals
-from controller.contact.delivery import Accepted, Channel, Outcome, Refused
+from controller.contact.delivery import Accepted
 from controller.contact.directory import ContactDirectory
-from controller.contact.dispatcher import channels, notice_terms
-from controller.contact.links import CustomerLinks
-from controller.contact.notice import NoticeTerms, RenderedNotice
+from controller.contact.dispatcher import nobody
+from controller.contact.notice import RenderedNotice
+from controller.contact.postman import Errand, Postman
+from controller.contact.routing import in_order
 from controller.settings import Contact
 from controller.storage import announcements
 from controller.storage.announcements import AnnouncementRow
@@ -54,6 +56,13 @@ _QUEUED_AT_A_TIME = 200
 """In one transaction, for which the reports that come in meanwhile wait."""
 
 
+@dataclass(frozen=True)
+class PutOff:
+    """Nothing is to be sent before `until`, when a quiet time is over."""
+
+    until: float
+
+
 class Announcer:
     """Queues what is to be told, and sends what is due."""
 
@@ -63,8 +72,7 @@ class Announcer:
         desk: Desk,
         policies: PolicyBook,
         directory: ContactDirectory,
-        channels: Sequence[Channel],
-        terms: NoticeTerms,
+        postman: Postman,
         settings: Contact,
         *,
         clock: Callable[[], float],
@@ -73,8 +81,7 @@ class Announcer:
         self._desk = desk
         self._policies = policies
         self._directory = directory
-        self._channels = {channel.name: channel for channel in channels}
-        self._terms = terms
+        self._postman = postman
         self._settings = settings
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -90,11 +97,6 @@ class Announcer:
             except Exception:  # noqa: BLE001 - the store may be away; what is due waits in it
                 _log.exception("announcements could not be worked through; trying again soon")
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-
-    async def close(self) -> None:
-        """Let the channels go."""
-        for channel in self._channels.values():
-            await channel.close()
 
     async def announce(self, now: float) -> None:
         """Queue what is to be told and was not yet. In mode "observe" nobody is told anything."""
@@ -156,53 +158,45 @@ class Announcer:
         except Exception:  # noqa: BLE001 - as the docstring says
             _log.exception("announcement %s could not be settled", row.id)
 
-    async def _try_contacts(self, row: AnnouncementRow, now: float) -> Accepted | RetryAt | GiveUp:
-        """The contacts' channels in their order; the first that accepts wins."""
+    async def _try_contacts(
+        self, row: AnnouncementRow, now: float
+    ) -> Accepted | PutOff | RetryAt | GiveUp:
+        """One round. No announcement is so urgent that it could not wait for a quiet time's end."""
         if row.id in self._unrecorded:
             return self._unrecorded[row.id][0]
         listed = self._directory.tenant(row.tenant)
-        people = listed.people() if listed else ()
-        ways = [(each, name) for each in people for name in each.channels]
-        if not ways:
-            return GiveUp(f'tenants_file lists no way to reach "{row.tenant}"')
-        refusals = []
-        for contact, name in ways:
-            outcome = await self._try_channel(name, row, contact, now)
-            if isinstance(outcome, Accepted):
-                self._unrecorded[row.id] = outcome, self._clock()
-                return outcome
-            refusals.append(outcome)
-        return after_refusals(
-            refusals,
-            tries=row.tries + 1,
-            queued_at=row.queued_at,
-            now=now,
-            retry_for=self._settings.retry_for,
+        people = in_order(listed.people() if listed else ())
+        if not people:
+            return GiveUp(nobody(row.tenant))
+        until = people[0].quiet_times().over_at(now)
+        if until > now:
+            return PutOff(until)
+        errand = Errand(
+            id=row.id,
+            sending_since=row.sending_since,
+            write=lambda contact: self._render(row, contact),
+            not_before=lambda quiet: quiet.over_at(now),
         )
-
-    async def _try_channel(
-        self, name: str, row: AnnouncementRow, contact: TenantContact, now: float
-    ) -> Outcome:
-        """A fault of our own is a refusal too: it ends in an announcement that has failed."""
-        try:
-            letter = await asyncio.to_thread(self._render, row, contact)
-            return await self._channels[name].send(letter, contact, now)
-        except Exception as error:  # noqa: BLE001 - as the docstring says
-            _log.exception("announcement %s could not be sent by %s", row.id, name)
-            return Refused(name, f"the controller failed: {error!r}", for_good=False)
+        tried = await self._postman.carry(errand, people, now)
+        if tried.accepted is not None:
+            self._unrecorded[row.id] = tried.accepted, self._clock()
+            return tried.accepted
+        return after_refusals(tried.refusals, row, self._settings, now)
 
     def _render(self, row: AnnouncementRow, contact: TenantContact) -> RenderedNotice:
         kind = msgspec.convert(row.kind, AnnouncementKind)
         document = decode_document(kind, row.document)
         if isinstance(document, PolicyChangeDocument):
             change = PolicyChange(row.tenant, document.before, document.after)
-            return render_policy_change(row.id, row.queued_at, change, contact, self._terms)
+            return render_policy_change(row.id, row.queued_at, change, contact, self._postman.terms)
         agreement = document.agreement
         policy = self._policies.policy_for(row.tenant, agreement.host)
-        return render_agreement_end(row.id, row.queued_at, agreement, policy, contact, self._terms)
+        return render_agreement_end(
+            row.id, row.queued_at, agreement, policy, contact, self._postman.terms
+        )
 
     async def _record(
-        self, row: AnnouncementRow, outcome: Accepted | RetryAt | GiveUp, now: float
+        self, row: AnnouncementRow, outcome: Accepted | PutOff | RetryAt | GiveUp, now: float
     ) -> None:
         async with self._database.write() as connection:
             match outcome:
@@ -214,6 +208,8 @@ class Announcer:
                         channel=outcome.channel,
                         answer=outcome.answer,
                     )
+                case PutOff():
+                    await announcements.put_off(connection, row.id, now=now, until=outcome.until)
                 case RetryAt():
                     await announcements.settle(
                         connection, row.id, next_try_at=outcome.at, answer=outcome.reason
@@ -227,25 +223,3 @@ class Announcer:
         self._unrecorded.pop(row.id, None)
         log = _log.info if isinstance(outcome, Accepted) else _log.warning
         log("announcement %s to %s: %s", row.id, row.tenant, outcome)
-
-
-def build_announcer(
-    settings: Contact,
-    policies: PolicyBook,
-    database: Database,
-    desk: Desk,
-    links: CustomerLinks,
-    directory: ContactDirectory,
-    clock: Callable[[], float],
-) -> Announcer:
-    """The announcer as configured."""
-    return Announcer(
-        database,
-        desk,
-        policies,
-        directory,
-        channels(settings),
-        notice_terms(settings, policies, links),
-        settings,
-        clock=clock,
-    )

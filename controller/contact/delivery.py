@@ -27,6 +27,8 @@ class Refused:
     channel: str
     reason: str
     for_good: bool
+    again_after_seconds: float = 0.0
+    """What the other side asked for, if it did."""
 
 
 Outcome = Accepted | Refused

@@ -28,6 +28,8 @@ class AnnouncementRow:
     kind: str
     about: str
     queued_at: float
+    sending_since: float
+    """When it was queued, moved on by the time in which nothing was to be sent."""
     next_try_at: float | None
     tries: int
     accepted_at: float | None
@@ -60,6 +62,7 @@ async def queue(
             kind=kind,
             about=about,
             queued_at=queued_at,
+            sending_since=queued_at,
             next_try_at=queued_at,
             document=document,
         )
@@ -87,6 +90,22 @@ async def listed(
     if tenant is not None:
         wanted = wanted.where(_announcements.c.tenant == tenant)
     return await _select(connection, wanted.limit(limit))
+
+
+async def put_off(
+    connection: AsyncConnection,
+    id: str,  # noqa: A002 - the column's name
+    *,
+    now: float,
+    until: float,
+) -> None:
+    """Nothing is to be sent before `until`; that time does not count against it."""
+    since = _announcements.c.sending_since + (until - now)
+    await connection.execute(
+        _announcements.update()
+        .where(_announcements.c.id == id, _announcements.c.next_try_at.is_not(None))
+        .values(next_try_at=until, sending_since=since)
+    )
 
 
 async def settle(

@@ -31,6 +31,11 @@ async def erase_case(connection: AsyncConnection, case_id: str) -> None:
         .where(schema.notices.c.case_id == case_id)
         .values(document=_ERASED_TEXT, answer=_ERASED_TEXT)
     )
+    tries = schema.delivery_tries
+    letters = sa.select(schema.notices.c.id).where(schema.notices.c.case_id == case_id)
+    await connection.execute(
+        tries.update().where(tries.c.letter.in_(letters)).values(answer=_ERASED_TEXT)
+    )
     # A reason has to stand where somebody ordered by name (promise 1).
     ordered = {"tenant": ERASED_TENANT, "reason": ERASED}
     await connection.execute(

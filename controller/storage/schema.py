@@ -75,6 +75,7 @@ cases = sa.Table(
         postgresql_where=sa.text("state <> 'closed'"),
     ),
     sa.Index("cases_by_due_time", "due_at"),
+    sa.Index("cases_by_tenant", "tenant"),
 )
 
 case_events = sa.Table(
@@ -107,8 +108,28 @@ notices = sa.Table(
     sa.Column("channel", sa.Text),
     sa.Column("answer", sa.Text, nullable=False, default=""),
     sa.Column("document", sa.Text, nullable=False),
+    # The letter that it goes out in, which has the id of the first notice in it; decided once.
+    sa.Column("letter", sa.Text),
+    sa.Column("sending_since", sa.Float),
     sa.UniqueConstraint("case_id", "id", name="notice_of_its_case"),
     sa.Index("notices_by_due_time", "next_try_at"),
+    sa.Index("notices_by_letter", "letter"),
+)
+
+delivery_tries = sa.Table(
+    "delivery_tries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("letter", sa.Text, sa.ForeignKey("notices.id"), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("contact", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.CheckConstraint(
+        "outcome IN ('accepted', 'deferred', 'refused', 'bounced')", name="known_outcome"
+    ),
+    sa.Index("delivery_tries_by_letter", "letter", "id"),
 )
 
 orders = sa.Table(
@@ -229,6 +250,8 @@ announcements = sa.Table(
     # What it is about: a version of a policy, an agreement.
     sa.Column("about", sa.Text, nullable=False),
     sa.Column("queued_at", sa.Float, nullable=False),
+    # As of a notice: moved on by the time in which nothing was to be sent.
+    sa.Column("sending_since", sa.Float, nullable=False),
     sa.Column("next_try_at", sa.Float),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("accepted_at", sa.Float),

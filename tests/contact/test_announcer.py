@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
-from controller.contact.announcer import Announcer, build_announcer
+from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
+from controller.contact.dispatcher import build_dispatcher
 from controller.contact.links import CustomerLinks
 from controller.fairshare.agreement import AgreementTerms
 from controller.settings import Contact, Mode, Smtp
@@ -96,19 +97,24 @@ async def office(
         smtp = Smtp(
             host="127.0.0.1", port=server.port, security="none", sender="fairuse@north.example"
         )
-        made.announcer = build_announcer(
-            Contact(smtp=smtp, retry_for=Duration(3600)),
-            book,
+        contact = Contact(smtp=smtp, retry_for=Duration(3600))
+        links = CustomerLinks(bytes(32), "https://fairuse.example.net", lambda: made.now)
+        dispatcher = build_dispatcher(
+            contact, book, database, made.desk, links, contacts, lambda: made.now
+        )
+        made.announcer = Announcer(
             database,
             made.desk,
-            CustomerLinks(bytes(32), "https://fairuse.example.net", lambda: made.now),
+            book,
             contacts,
-            lambda: made.now,
+            dispatcher.postman,
+            contact,
+            clock=lambda: made.now,
         )
         try:
             yield made
         finally:
-            await made.announcer.close()
+            await dispatcher.close()
             await database.close()
 
 
@@ -181,3 +187,23 @@ async def test_a_store_that_is_away_for_a_moment_sends_nothing_twice(
         await made.work(1 / 24)
         assert len(made.sent()) == 2
         assert {row.accepted_at for row in await made.rows()} == {NOW}
+
+
+async def test_an_announcement_waits_for_the_end_of_a_quiet_time_which_does_not_count_against_it(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path) as made:
+        quiet = TENANTS.replace(
+            'email = ["ops@example.com"]',
+            'email = ["ops@example.com"]\nquiet_hours = "08:00-18:00"',
+        )
+        (tmp_path / "tenants.toml").write_text(quiet)
+        made.server.answers = ["250 the other's", "451 later", "250 now"]
+        await made.work()
+        assert [to for to, _ in made.sent()] == ["drift@example.dk"]
+        waiting = next(row for row in await made.rows() if row.accepted_at is None)
+        assert (waiting.next_try_at, waiting.tries) == (NOW + 9 * 3600, 0)
+        await made.work(9 / 24)
+        await made.work(9.1 / 24)
+        assert len(made.sent()) == 3
+        assert {row.failed_at for row in await made.rows()} == {None}

@@ -29,9 +29,11 @@ from controller.contact.attempts import (
 from controller.contact.delivery import Accepted, Channel, Outcome, Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
+from controller.contact.letters import Letter
 from controller.contact.links import CustomerLinks, LinkRefused
 from controller.contact.mail import MailChannel
-from controller.contact.notice import RenderedNotice
+from controller.contact.notice import Queued, RenderedNotice
+from controller.contact.postman import Postman
 from controller.fairshare.policy import Policy
 from controller.settings import Contact, Mode, Smtp
 from controller.storage import notices
@@ -43,6 +45,12 @@ from tests.contact.servers import mail_server
 
 NOW = samples.NOW
 RETRY_FOR = 3600.0
+SETTINGS = Contact(
+    retry_for=Duration(RETRY_FOR),
+    next_contact_after=Duration(600),
+    group_interval=Duration(0),
+    most_a_day=10,
+)
 MAIL = '[[tenants.web-042.contacts]]\nemail = ["anna@example.org"]\n'
 BOTH = MAIL + 'channels = ["email", "webhook"]\n'
 
@@ -78,16 +86,19 @@ class Outbox:
         self.database = database
         self.desk = desk
         self.directory = directory
+        self.settings = SETTINGS
         self.now = NOW
 
     def dispatcher(self, *channels: Channel) -> Dispatcher:
+        postman = Postman(
+            channels, samples.terms(), next_contact_after=self.settings.next_contact_after
+        )
         return Dispatcher(
             self.database,
             self.desk,
-            channels,
+            postman,
             self.directory,
-            samples.terms(),
-            retry_for=RETRY_FOR,
+            self.settings,
             clock=lambda: self.now,
         )
 
@@ -150,10 +161,10 @@ async def test_a_refused_mail_never_starts_the_clock(tmp_path: Path) -> None:
             )
         )
         dispatcher = box.dispatcher(mail)
-        for now in (NOW, NOW + 10):
+        for now in (NOW, NOW + 11):
             await dispatcher.send_due(now)
             assert (await box.case()).state == "watching"
-        await dispatcher.send_due(NOW + 30)
+        await dispatcher.send_due(NOW + 40)
         assert (await box.case()).state == "notified"
     assert len({mail["Message-ID"] for mail in server.mails}) == 1
 
@@ -188,13 +199,13 @@ async def test_a_crash_between_acceptance_and_record_sends_the_same_id_again(
     class Crash(BaseException):
         pass
 
-    async def crash(*_: Any) -> None:
+    async def crash(*_: Any, **__: Any) -> None:
         raise Crash
 
     async with outbox(tmp_path) as box:
         mail = accepts("email")
         with monkeypatch.context() as patch:
-            patch.setattr(box.desk, "notice_accepted", crash)
+            patch.setattr(box.desk, "carry_out_together", crash)
             with pytest.raises(Crash):
                 await box.dispatcher(mail).send_due(NOW)
         assert (await box.row()).accepted_at is None
@@ -206,14 +217,14 @@ async def test_a_crash_between_acceptance_and_record_sends_the_same_id_again(
 async def test_a_store_that_is_away_for_a_moment_does_not_send_the_notice_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def away(*_: Any) -> None:
+    async def away(*_: Any, **__: Any) -> None:
         raise sa.exc.OperationalError("", {}, Exception("the database is locked"))
 
     async with outbox(tmp_path) as box:
         mail = accepts("email")
         dispatcher = box.dispatcher(mail)
         with monkeypatch.context() as patch:
-            patch.setattr(box.desk, "notice_accepted", away)
+            patch.setattr(box.desk, "carry_out_together", away)
             await dispatcher.send_due(NOW)
         assert "could not be settled" in caplog.text
         box.now += 60
@@ -277,7 +288,7 @@ async def test_a_fault_of_our_own_is_retried_and_in_the_end_held(
         dispatcher = box.dispatcher(Broken("email", Accepted("email", "")))
         await dispatcher.send_due(NOW)
         row = await box.row()
-        assert row.next_try_at == NOW + 10
+        assert row.next_try_at == NOW + retry_delay_seconds(1, row.id)
         assert "a bug" in row.answer
         await dispatcher.send_due(NOW + RETRY_FOR)
         assert (await box.case()).state == "held"
@@ -310,8 +321,8 @@ async def test_a_first_notice_that_waited_until_its_case_closed_is_not_sent(
 def test_a_limit_is_announced_only_while_it_stands(
     now_standing: StandingLimit | None, still_true: bool
 ) -> None:
-    about = samples.document(limit=samples.limit())
-    reason = overtaken("limit-started", about, samples.case(limit=now_standing))
+    about = Queued("n1", "limit-started", NOW, samples.document(limit=samples.limit()))
+    reason = overtaken(about, samples.case(limit=now_standing), NOW)
     assert (reason == "") is still_true
 
 
@@ -341,6 +352,7 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
         links = CustomerLinks(bytes(32), "https://fairuse.example.net", lambda: box.now)
         settings = Contact(
             link_valid=Duration(100),
+            group_interval=Duration(0),
             smtp=Smtp(
                 host="127.0.0.1", port=server.port, security="none", sender="fairuse@north.example"
             ),
@@ -383,29 +395,32 @@ async def test_the_loop_sends_when_it_is_woken(tmp_path: Path) -> None:
     assert mail.ids == [samples.FIRST_NOTICE]
 
 
-@given(st.integers(1, 10_000))
-def test_waits_grow_and_stay_bounded(tries: int) -> None:
-    assert 10 <= retry_delay_seconds(tries) <= retry_delay_seconds(tries + 1) <= 1800
+@given(tries=st.integers(1, 10_000), letter=st.text(max_size=20))
+def test_waits_grow_and_stay_bounded(tries: int, letter: str) -> None:
+    assert 10 <= retry_delay_seconds(tries, letter) <= retry_delay_seconds(tries + 1, letter)
+    assert retry_delay_seconds(tries, letter) <= 1800 * 1.1
 
 
 @given(
-    tries=st.integers(1, 50),
+    tries=st.integers(0, 50),
     waited=st.floats(0, 10 * RETRY_FOR),
-    refusals=st.lists(st.booleans(), min_size=1, max_size=3),
+    refusals=st.lists(st.tuples(st.booleans(), st.floats(0, 1e6)), min_size=1, max_size=3),
 )
-def test_a_notice_is_retried_in_time_or_given_up(
-    tries: int, waited: float, refusals: list[bool]
+def test_a_letter_is_retried_in_time_or_given_up(
+    tries: int, waited: float, refusals: list[tuple[bool, float]]
 ) -> None:
     now = NOW + waited
+    letter = Letter("n1", (), tries, sending_since=NOW)
     outcome = after_refusals(
-        [Refused("email", "no", for_good) for for_good in refusals],
-        tries=tries,
-        queued_at=NOW,
-        now=now,
-        retry_for=RETRY_FOR,
+        [Refused("email", "no", for_good, asked) for for_good, asked in refusals],
+        letter,
+        SETTINGS,
+        now,
     )
-    if all(refusals) or now >= NOW + RETRY_FOR:
+    if all(for_good for for_good, _ in refusals) or now >= NOW + RETRY_FOR:
         assert isinstance(outcome, GiveUp)
     else:
         assert isinstance(outcome, RetryAt)
         assert now < outcome.at <= NOW + RETRY_FOR
+        if not any(asked for _, asked in refusals) and waited < SETTINGS.next_contact_after:
+            assert outcome.at <= NOW + SETTINGS.next_contact_after

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -73,6 +73,7 @@ def _create_announcements() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("about", sa.Text(), nullable=False),
         sa.Column("queued_at", sa.Float(), nullable=False),
+        sa.Column("sending_since", sa.Float(), nullable=False),
         sa.Column("next_try_at", sa.Float()),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("accepted_at", sa.Float()),
