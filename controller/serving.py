@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
 _PRUNE_SECONDS = 60.0
+_ERASE_SECONDS = 3600.0
 _COLLECT_AFTER_OBJECTS = 50_000
 _SHUTDOWN_SECONDS = 5.0
 """What requests under way get to end when the controller stops."""
@@ -151,7 +152,7 @@ async def _run(
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
-        "erasing old cases": lambda: _every(_PRUNE_SECONDS, lambda: _erase(services)),
+        "erasing old cases": lambda: _every(_ERASE_SECONDS, lambda: _erase(services)),
     }
     status = 0
     try:
@@ -210,7 +211,9 @@ async def _prune(services: Services) -> None:
 
 async def _erase(services: Services) -> None:
     keep = services.settings.storage.keep_cases
-    await services.eraser.erase_old(keep, f"closed for longer than {keep} (keep_cases)")
+    reason = f"closed for longer than {keep} (keep_cases)"
+    while (await services.eraser.erase_old(keep, reason)).cases:
+        continue
 
 
 @asynccontextmanager

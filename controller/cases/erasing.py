@@ -83,20 +83,30 @@ class Eraser:
         return Erased(len(closed), others)
 
     async def erase_old(self, keep_seconds: float, reason: str) -> Erased:
-        """Some of what ended longer than `keep_seconds` ago; call again for the rest."""
+        """Some of what ended longer than `keep_seconds` ago; call again until nothing is left.
+
+        A case that cannot be erased is logged and left for the next time.
+        """
         before = self._clock() - keep_seconds
         async with self._database.read() as connection:
             old = await cases.closed_before(connection, before, _AT_A_TIME)
-        for case_id in old:
-            await self._erase(case_id, RETENTION, reason)
+        done = [case_id for case_id in old if await self._could_erase(case_id, reason)]
         async with self._database.write() as connection:
             others = await erasure.delete_ended(connection, before)
         if others:
             await self._desk.agreements.load()
-        if old or others:
+        if done or others:
             await self._database.drop_old_pages()
-            _log.info("erased %d cases and %d other records: %s", len(old), others, reason)
-        return Erased(len(old), others)
+            _log.info("erased %d cases and %d other records: %s", len(done), others, reason)
+        return Erased(len(done), others)
+
+    async def _could_erase(self, case_id: str, reason: str) -> bool:
+        try:
+            await self._erase(case_id, RETENTION, reason)
+        except (CaseRefused, msgspec.DecodeError):
+            _log.exception("case %s could not be erased", case_id)
+            return False
+        return True
 
     async def _erase(self, case_id: str, by: str, reason: str) -> None:
         async with self._database.read() as connection:

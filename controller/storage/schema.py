@@ -75,6 +75,7 @@ cases = sa.Table(
         postgresql_where=sa.text("state <> 'closed'"),
     ),
     sa.Index("cases_by_due_time", "due_at"),
+    sa.Index("cases_by_closing_time", "closed_at"),
     sa.Index("cases_by_tenant", "tenant"),
 )
 

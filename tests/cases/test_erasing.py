@@ -14,6 +14,7 @@ from controller.fairshare.agreement import AgreementTerms
 from controller.storage import audit, habits, reports, stood
 from controller.storage.audit import Audit
 from tests.cases.world import BUSY, World
+from tests.storage.rows import add_case
 
 TENANT = "web-042-hansen"
 HEAVY = {TENANT: 6.0, "a": 0.5, "b": 0.5, "c": 0.5}
@@ -129,6 +130,20 @@ async def test_cases_are_erased_when_they_have_been_kept_for_long_enough(world: 
     assert (await eraser(world).erase_old(YEAR, "old")).cases == 1
     assert (await eraser(world).erase_old(YEAR, "old")).cases == 0
     assert (await audited(world)).faults == []
+
+
+async def test_a_case_that_cannot_be_read_is_left_and_holds_up_no_other(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await closed_case(world)
+    async with world.database.write() as connection:
+        await add_case(
+            connection, id="old", tenant="x", state="closed", closed_at=5.0, document="torn"
+        )
+    world.now += YEAR + 1
+    assert (await eraser(world).erase_old(YEAR, "old")).cases == 1
+    assert (await eraser(world).erase_old(YEAR, "old")).cases == 0
+    assert "case old could not be erased" in caplog.text
 
 
 async def test_habits_of_a_forgotten_tenant_go_and_its_neighbours_stay(world: World) -> None:

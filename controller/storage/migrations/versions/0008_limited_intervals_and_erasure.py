@@ -34,6 +34,7 @@ _SUSPENSION_OVER = ("suspension-ended", "suspension-refused")
 def upgrade() -> None:
     """Make the tables, and fill them with what the histories tell."""
     op.add_column("orders", sa.Column("confirmed_at", sa.Float()))
+    op.create_index("cases_by_closing_time", "cases", ["closed_at"])
     op.create_index("orders_by_confirmation", "orders", ["confirmed_at"])
     _create_suspensions()
     _create_announcements()
