@@ -120,6 +120,8 @@ class Contact(Settings):
     """Signs the customers' links; made on first use."""
     link_valid: Duration = Duration(14 * 86400)
     tenants_file: str = "/etc/fairuse/tenants.toml"
+    templates: str = ""
+    """A folder with templates of the provider's own; empty: the built-in letters."""
     smtp: Smtp = Smtp()
     command: Command = Command()
     agreement_ends_notice: Duration = Duration(7 * 86400)

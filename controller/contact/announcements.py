@@ -16,23 +16,38 @@ from controller.contact.notice import (
     zone_of,
 )
 from controller.fairshare.agreement import Agreement
-from controller.fairshare.policy import SEVERITIES, Policy, Severity
+from controller.fairshare.changes import changes
+from controller.fairshare.policy import Policy
 from controller.fairshare.sentence import duration, percent
 from controller.language.catalogue import Language, languages, message
 from controller.tenants import TenantContact
 from fairuse_protocol.messages import RESOURCES
 
-_DEADLINES: dict[Severity, str] = {
-    "low": message("Time to answer before a limit, when few others wait"),
-    "high": message("Time to answer before a limit, when many others wait"),
-    "critical": message("Time to answer before a limit, when most others wait long"),
+_MET: dict[str, tuple[str, Callable[[Policy], float]]] = {
+    "severity.critical.deadline": (
+        message("Time to answer before a limit, when most others wait long"),
+        lambda policy: policy.severity.critical.deadline,
+    ),
+    "severity.high.deadline": (
+        message("Time to answer before a limit, when many others wait"),
+        lambda policy: policy.severity.high.deadline,
+    ),
+    "severity.low.deadline": (
+        message("Time to answer before a limit, when few others wait"),
+        lambda policy: policy.severity.low.deadline,
+    ),
+    "times.more_time": (
+        message("More time, when you ask for it"),
+        lambda policy: policy.times.more_time,
+    ),
+    "limit.lease": (message("Longest limit"), lambda policy: policy.limit.lease),
+    "limit.max_per_day": (
+        message("Most that a server is limited in a day"),
+        lambda policy: policy.limit.max_per_day,
+    ),
 }
-_LENGTHS: tuple[tuple[str, Callable[[Policy], float]], ...] = (
-    (message("Longer time, when you ask for it"), lambda policy: policy.times.more_time),
-    (message("Longest limit"), lambda policy: policy.limit.lease),
-    (message("Most that one server is limited in a day"), lambda policy: policy.limit.max_per_day),
-)
-"""What a customer meets of a policy, besides its words. The rest is how things are measured."""
+"""What a customer meets of a policy besides its words, by its key. The rest is how we measure."""
+_MEASURING = ("rule", "severity", "times", "limit")
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,6 @@ def render_policy_change(
     language = languages()[contact.language or after.language]
     begins = _day_begins(after.effective)
     stays_until = begins + after.former_version_for if after.former_version_for else None
-    changed = tuple(_differences(before, after, language))
     values: dict[str, Any] = {
         "tenant": change.tenant,
         "before": before.key,
@@ -70,7 +84,12 @@ def render_policy_change(
         "begins": wording.day(begins, language),
         "begins_in": wording.from_now(begins, queued_at, language),
         "stays_until": stays_until and wording.day(stays_until, language),
-        "changed": changed,
+        "changed": tuple(_differences(before, after, language)),
+        "details": any(
+            each.key not in _MET and each.key.startswith(_MEASURING)
+            for each in changes(before, after)
+        ),
+        "zone": "UTC",
         "clause": after.clause if after.clause != before.clause else "",
     }
     data = {
@@ -109,8 +128,16 @@ def render_agreement_end(
         "agreement": agreement,
         "share": agreement.share and percent(agreement.share, language),
         "resource": resource and wording.resource_name(resource, language),
-        "began": wording.moment(max(agreement.begins_at, agreement.recorded_at), language, zone),
         "ended": wording.moment(ended_at, language, zone),
+        "agreement_figures": (
+            (
+                language.gettext("In force"),
+                wording.span(
+                    max(agreement.begins_at, agreement.recorded_at), ended_at, language, zone
+                ),
+            ),
+            (language.gettext("Agreed with"), agreement.agreed_with),
+        ),
         "clause": policy.clause,
     }
     data = {
@@ -158,18 +185,10 @@ def _differences(
     before: Policy, after: Policy, language: Language
 ) -> Iterator[tuple[str, str, str]]:
     """What a customer meets that differs: its name, how it was, how it will be."""
-    lengths = [
-        *((_DEADLINES[each], _deadline_of(each)) for each in reversed(SEVERITIES)),
-        *_LENGTHS,
-    ]
-    for name, length in lengths:
+    for name, length in _MET.values():
         if length(before) != length(after):
             was, will_be = (duration(length(policy), language) for policy in (before, after))
             yield language.gettext(name), was, will_be
-
-
-def _deadline_of(severity: Severity) -> Callable[[Policy], float]:
-    return lambda policy: policy.severity.step(severity).deadline
 
 
 def _day_begins(day: dt.date) -> float:

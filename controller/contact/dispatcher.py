@@ -25,6 +25,7 @@ from controller.contact.letters import Letter, due_letters, queued
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued
+from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
 from controller.contact.routing import in_order
 from controller.contact.timing import letter_not_before
@@ -236,13 +237,17 @@ def build_dispatcher(
     directory: ContactDirectory,
     clock: Callable[[], float],
 ) -> Dispatcher:
-    """The dispatcher as configured, woken by the desk whenever it queues a notice."""
+    """The dispatcher as configured, woken by the desk whenever it queues a notice.
+
+    SettingsError when the provider's own templates cannot be used.
+    """
     postman = Postman(
         (MailChannel(settings.smtp), WebhookChannel(), CommandChannel(settings.command)),
         NoticeTerms(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
             link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+            templates=own_templates(settings.templates, settings.provider_name),
         ),
         next_contact_after=settings.next_contact_after,
     )

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, StandingLimit
 from controller.contact import wording
-from controller.contact.chart import lay_out
+from controller.contact.chart import NARROW, Chart, lay_out
 from controller.contact.chart_png import draw_png
+from controller.contact.outlook import Outlook, answers, what_happens, what_happens_to_several
 from controller.contact.templating import LetterTemplates
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
@@ -79,6 +79,7 @@ class NoticeTerms:
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
     templates: LetterTemplates = field(default_factory=LetterTemplates)
+    draw: Callable[[Chart], bytes] = draw_png
 
 
 def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms) -> RenderedNotice:
@@ -100,6 +101,9 @@ def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms)
         **abouts[0],
         **common_values(contact, terms, language, zone),
         "cases": abouts,
+        "steps": abouts[0]["steps"]
+        if len(abouts) == 1
+        else what_happens_to_several(abouts[0]["of"]),
         "links": [about["page_url"] for about in abouts],
         "causes": wording.causes(language),
     }
@@ -114,7 +118,9 @@ def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms)
         subject=written.subject,
         text=written.text,
         html=written.html,
-        pictures=tuple(_picture(about) for about in abouts) if first.kind == "first-notice" else (),
+        pictures=tuple(_picture(about, terms) for about in abouts)
+        if first.kind == "first-notice"
+        else (),
         queued_at=first.queued_at,
         data=_data(first, abouts[0]) | ({"others": others} if others else {}),
     )
@@ -152,30 +158,38 @@ def _about(
     """What a letter says of one case."""
     document, case = queued.document, queued.document.case
     policy = terms.policy_for(case)
+    of = Outlook(case, policy, document.mode, queued.queued_at, language, zone)
+    deadline = of.no_limit_before
     return {
+        "of": of,
         "case": case,
         "tenant": case.tenant,
         "mode": document.mode,
         "policy": policy,
         "page_url": terms.link_for(case.id, queued.queued_at),
         "resource": wording.resource_name(case.resource, language),
+        "why": wording.why_it_matters(case.resource, language),
         "sentence": sentence(
             case.verdict, whose=wording.your_server(case.tenant, language), language=language
         ),
+        "seen_at": of.moment(case.opened_at),
         "figures": evidence_figures(case, language, zone),
-        "chart": lay_out(case.verdict, language),
+        "chart": lay_out(case.verdict, language, zone, NARROW),
         "chart_id": content_id,
-        "time_to_answer": duration(time_to_answer_seconds(case, policy), language),
-        "deadline": case.deadline and wording.moment(case.deadline, language, zone),
-        "longest_limit": duration(policy.limit.lease, language),
+        "steps": what_happens(of),
+        "answers": answers(of),
+        "deadline": deadline and of.moment(deadline),
+        "deadline_in": deadline and of.distance(deadline),
         "limit": limit_words(case, document.limit, language, zone),
+        "limit_figures": limit_figures(case, document.limit, of),
         "effect": effect_bars(case.effect, language),
+        "case_figures": case_figures(of),
     }
 
 
-def _picture(about: dict[str, Any]) -> Picture:
+def _picture(about: dict[str, Any], terms: NoticeTerms) -> Picture:
     chart = about["chart"]
-    return Picture(about["chart_id"], draw_png(chart), chart.description)
+    return Picture(about["chart_id"], terms.draw(chart), chart.description)
 
 
 def evidence_figures(
@@ -215,8 +229,39 @@ def limit_words(
         "allowance": amount(case.resource, limit.allowance, language),
         "fair_share": amount(case.resource, limit.fair_share, language),
         "until": wording.moment(limit.lease_until, language, zone),
+        "length": duration(limit.lease_until - limit.ordered_at, language),
         "by_staff": case.deadline is None or limit.ordered_at < case.deadline,
     }
+
+
+def limit_figures(
+    case: Case, limit: StandingLimit | None, of: Outlook
+) -> tuple[tuple[str, str], ...]:
+    """A limit as labels and values, while it stands and after it; empty where there is none."""
+    if limit is None:
+        return ()
+    gettext, language = of.language.gettext, of.language
+    until = min(limit.lease_until, of.queued_at) if case.limit is None else limit.lease_until
+    return (
+        (gettext("Use before the limit"), amount(case.resource, limit.unlimited_use, language)),
+        (gettext("The limit"), amount(case.resource, limit.allowance, language)),
+        (gettext("Its fair share"), amount(case.resource, limit.fair_share, language)),
+        (
+            gettext("In force"),
+            wording.span(limit.confirmed_at or limit.ordered_at, until, language, of.zone),
+        ),
+    )
+
+
+def case_figures(of: Outlook) -> tuple[tuple[str, str], ...]:
+    """The course of a case as labels and values, as far as it has gone."""
+    case, gettext = of.case, of.language.gettext
+    course = (
+        (gettext("Case opened"), case.opened_at),
+        (gettext("You were written to"), case.notice_accepted_at),
+        (gettext("Case closed"), case.closed_at),
+    )
+    return tuple((label, of.moment(at)) for label, at in course if at is not None)
 
 
 def effect_bars(

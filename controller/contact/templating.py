@@ -13,7 +13,7 @@ import logging
 import re
 import textwrap
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,8 +137,7 @@ def _environment(loader: jinja2.BaseLoader, *, html: bool) -> jinja2.Environment
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = _prose
-    environment.filters["bullet"] = _bullet
+    environment.filters.update(prose=_prose, bullet=_bullet, indented=_indented, columns=_columns)
     return environment
 
 
@@ -162,18 +161,33 @@ def _tidy(text: str) -> str:
 
 def _prose(text: str) -> str:
     """A paragraph for plain-text mail."""
-    return textwrap.fill(
-        " ".join(text.split()), _COLUMNS, break_long_words=False, break_on_hyphens=False
-    )
+    return _folded(text, first="", rest="")
 
 
 def _bullet(text: str) -> str:
     """One point of a list for plain-text mail."""
+    return _folded(text, first="  * ", rest="    ")
+
+
+def _indented(text: str) -> str:
+    """What stands under a heading of its own within a section."""
+    return _folded(text, first="    ", rest="    ")
+
+
+def _columns(pairs: Sequence[tuple[str, str]]) -> str:
+    """Labels and values side by side."""
+    wide = 5 + max((len(label) for label, _ in pairs), default=0)
+    return "\n".join(
+        _folded(value, first=f"  {label}:".ljust(wide), rest=" " * wide) for label, value in pairs
+    )
+
+
+def _folded(text: str, *, first: str, rest: str) -> str:
     return textwrap.fill(
         " ".join(text.split()),
         _COLUMNS,
-        initial_indent="  * ",
-        subsequent_indent="    ",
+        initial_indent=first,
+        subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -33,7 +33,11 @@ that a customer can mend, so they are tried again, as the specification says."""
 _LONGEST_ASKED_SECONDS = 3600.0
 
 
-_ANNOUNCED = {"policy-change": "policy.change", "agreement-ended": "agreement.ended"}
+_ANNOUNCED = {
+    "policy-change": "policy.change",
+    "agreement-ending": "agreement.ending",
+    "agreement-ended": "agreement.ended",
+}
 """What a receiver is told of that is about no case."""
 
 

@@ -26,6 +26,21 @@ _CAPACITIES: dict[Resource, str] = {
     "net-in": message("The whole machine"),
     "net-out": message("The whole machine"),
 }
+_WHY_IT_MATTERS: dict[Resource, str] = {
+    "cpu": message(
+        "For the people who use those servers this means slow pages and jobs that take longer."
+    ),
+    "disk": message(
+        "For the people who use those servers this means slow pages, and databases and files that "
+        "take long to answer."
+    ),
+    **dict.fromkeys(
+        ("net-in", "net-out"),
+        message(
+            "For the people who use those servers this means slow pages, and transfers that stall."
+        ),
+    ),
+}
 _CAUSES = (
     (
         message("A job that ran away"),
@@ -58,6 +73,11 @@ def capacity_name(resource: Resource, language: Language = ENGLISH) -> str:
 def your_server(tenant: str, language: Language = ENGLISH) -> str:
     """Whose server, to its owner: "your server web-042"."""
     return language.gettext("your server %(tenant)s", tenant=tenant)
+
+
+def why_it_matters(resource: Resource, language: Language = ENGLISH) -> str:
+    """What waiting for a resource is like for those who wait."""
+    return language.gettext(_WHY_IT_MATTERS[resource])
 
 
 def causes(language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
