@@ -28,6 +28,8 @@ def case_screen(answer: CaseAnswer, *, width: int, plain: bool) -> RenderableTyp
     parts += ["", Text("What happened", "bold"), _timeline(answer)]
     if answer.notices:
         parts += ["", Text("Notices", "bold"), _notices(answer)]
+    if answer.mails:
+        parts += ["", Text("Mail that came back", "bold"), _mails(answer)]
     return Group(*parts)
 
 
@@ -181,6 +183,18 @@ def _notices(answer: CaseAnswer) -> Table:
             notice.kind,
             Text("\n".join((_delivery(notice, answer.at), *_tries(notice, answer.at)))),
         )
+    return table
+
+
+def _mails(answer: CaseAnswer) -> Table:
+    """With the whole text, since the history has the sender's own words only."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for mail in answer.mails:
+        said = "\n".join(part for part in (mail.sender, mail.subject, mail.text) if part)
+        table.add_row(figures.clock(mail.received_at, answer.at), mail.outcome, Text(said))
     return table
 
 

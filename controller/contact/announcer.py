@@ -36,7 +36,7 @@ from controller.contact.announcements import (
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals
 from controller.contact.delivery import Accepted
 from controller.contact.directory import ContactDirectory
-from controller.contact.dispatcher import nobody
+from controller.contact.dispatcher import nobody_listed
 from controller.contact.notice import RenderedNotice
 from controller.contact.postman import Errand, Postman
 from controller.contact.routing import in_order
@@ -113,7 +113,7 @@ class Announcer:
                 for each in new[start : start + _QUEUED_AT_A_TIME]:
                     await announcements.queue(
                         connection,
-                        id=f"{each.kind}-{secrets.token_hex(8)}",
+                        id=f"a{secrets.token_hex(8)}",
                         key=each.key,
                         queued_at=now,
                         document=encode_document(each.document),
@@ -167,7 +167,7 @@ class Announcer:
         listed = self._directory.tenant(row.tenant)
         people = in_order(listed.people() if listed else ())
         if not people:
-            return GiveUp(nobody(row.tenant))
+            return GiveUp(nobody_listed(row.tenant))
         until = people[0].quiet_times().over_at(now)
         if until > now:
             return PutOff(until)

@@ -15,6 +15,8 @@ class Accepted:
 
     channel: str
     answer: str
+    sent_to: tuple[str, ...] = ()
+    """The mail addresses that it was accepted for."""
 
 
 @dataclass(frozen=True)

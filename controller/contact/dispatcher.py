@@ -17,6 +17,7 @@ from controller.cases.desk import Desk
 from controller.cases.limiting import DAY_SECONDS
 from controller.cases.policybook import PolicyBook
 from controller.contact import recording
+from controller.contact.addresses import CaseAddresses
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
 from controller.contact.command import CommandChannel
 from controller.contact.directory import ContactDirectory
@@ -27,7 +28,7 @@ from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued
 from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
-from controller.contact.routing import in_order
+from controller.contact.routing import in_order, without_addresses
 from controller.contact.timing import letter_not_before
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
@@ -104,9 +105,9 @@ class Dispatcher:
     async def _serve(self, tenant: str, now: float) -> None:
         """What is due about one tenant, in its order. What fails stays due."""
         async with self._slots:
-            listed = self._directory.tenant(tenant)
-            people = in_order(listed.people() if listed else ())
             try:
+                listed = self._directory.tenant(tenant)
+                people = in_order(listed.people() if listed else ())
                 await self._decide_letters(tenant, people, now)
                 letters = due_letters(await self._waiting(tenant), now)
             except Exception:  # noqa: BLE001 - as the docstring says
@@ -127,11 +128,12 @@ class Dispatcher:
     ) -> None:
         """Put into letters, durably, what is to be sent; let the rest wait or go."""
         rows = {row.id: row for row in await self._waiting(tenant) if row.letter is None}
-        undecided = await self._still_true([queued(row) for row in rows.values()], now)
-        if not undecided:
+        if not rows:
             return
+        undecided = await self._still_true([queued(row) for row in rows.values()], now)
         if not people:
-            await recording.failed(self._desk, undecided, nobody(tenant), now, ())
+            for notice in undecided:
+                await recording.failed(self._desk, (notice,), nobody_listed(tenant), now, ())
             return
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
@@ -177,8 +179,9 @@ class Dispatcher:
         letter = replace(letter, notices=tuple(await self._still_true(letter.notices, now)))
         if not letter.notices:
             return
+        people = without_addresses(people, letter.bounced)
         if not people:
-            await self._give_up(letter, Tried(), nobody(letter.tenant), now)
+            await self._give_up(letter, Tried(), _nobody(letter), now)
             return
         until = letter_not_before(letter.notices, people[0].quiet_times(), now)
         if until > now:
@@ -223,9 +226,16 @@ class Dispatcher:
         await recording.failed(self._desk, letter.notices, reason, now, tried.tries)
 
 
-def nobody(tenant: str) -> str:
-    """Why somebody cannot be written to at all."""
+def nobody_listed(tenant: str) -> str:
+    """Why a tenant cannot be written to at all."""
     return f'tenants_file lists no way to reach "{tenant}"'
+
+
+def _nobody(letter: Letter) -> str:
+    if not letter.bounced:
+        return nobody_listed(letter.tenant)
+    came_back_from = ", ".join(sorted(letter.bounced))
+    return f"it came back from {came_back_from}, and tenants_file lists no other way"
 
 
 def build_dispatcher(
@@ -236,13 +246,18 @@ def build_dispatcher(
     links: CustomerLinks,
     directory: ContactDirectory,
     clock: Callable[[], float],
+    addresses: CaseAddresses | None = None,
 ) -> Dispatcher:
     """The dispatcher as configured, woken by the desk whenever it queues a notice.
 
     SettingsError when the provider's own templates cannot be used.
     """
     postman = Postman(
-        (MailChannel(settings.smtp), WebhookChannel(), CommandChannel(settings.command)),
+        (
+            MailChannel(settings.smtp, addresses=addresses),
+            WebhookChannel(),
+            CommandChannel(settings.command),
+        ),
         NoticeTerms(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),

@@ -25,6 +25,8 @@ class Letter:
     """How many went before."""
     sending_since: float
     """When it was decided, moved on by the time in which nothing was to be sent."""
+    bounced: frozenset[str] = frozenset()
+    """Mail addresses that it came back from."""
 
     @property
     def case_ids(self) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ def due_letters(rows: Iterable[NoticeRow], now: float) -> list[Letter]:
             sending_since=each[0].queued_at
             if each[0].sending_since is None
             else each[0].sending_since,
+            bounced=frozenset(each[0].bounced.split()),
         )
         for letter, each in by_letter.items()
     ]

@@ -26,7 +26,12 @@ async def accepted(
 
     async def mark(connection: AsyncConnection, notice: Queued) -> bool:
         return await notices.mark_accepted(
-            connection, notice.id, at=at, channel=said.channel, answer=said.answer
+            connection,
+            notice.id,
+            at=at,
+            channel=said.channel,
+            answer=said.answer,
+            sent_to=said.sent_to,
         )
 
     return await desk.carry_out_together(

@@ -13,7 +13,10 @@ Every kind of notice goes the same way: whom a conversation was begun with hears
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from email.utils import parseaddr
+
+import msgspec
 
 from controller.contact.delivery import Refused
 from controller.tenants import Role, TenantContact
@@ -27,6 +30,21 @@ def in_order(people: Sequence[TenantContact]) -> tuple[TenantContact, ...]:
     return tuple(sorted(reachable, key=lambda each: _ORDER.index(each.role)))
 
 
+def without_addresses(
+    people: Sequence[TenantContact], bounced: Collection[str]
+) -> tuple[TenantContact, ...]:
+    """The same people without mail addresses that the letter came back from; those who cannot be
+    reached without them are left out."""
+    left = []
+    for each in people:
+        email = tuple(address for address in each.email if _bare(address) not in bounced)
+        channels = each.channels
+        if each.email and not email:
+            channels = tuple(name for name in channels if name != "email")
+        left.append(msgspec.structs.replace(each, email=email, channels=channels))
+    return tuple(each for each in left if each.channels)
+
+
 def passes_on(
     refusals: Sequence[Refused], *, waited_seconds: float, next_contact_after: float
 ) -> bool:
@@ -35,3 +53,8 @@ def passes_on(
     `waited_seconds` is how long the letter has been tried for.
     """
     return waited_seconds >= next_contact_after or all(each.for_good for each in refusals)
+
+
+def _bare(address: str) -> str:
+    """As the outbox has it."""
+    return parseaddr(address)[1].lower()

@@ -30,7 +30,6 @@ _SHORTEST_SECRET_BYTES = 24
 _GONE = 410
 """The only status by which an endpoint says that it wants nothing more; all others are failures
 that a customer can mend, so they are tried again, as the specification says."""
-_LONGEST_ASKED_SECONDS = 3600.0
 
 
 _ANNOUNCED = {
@@ -154,11 +153,11 @@ class WebhookChannel:
 
 
 def _asked_seconds(retry_after: str) -> float:
-    """The header's seconds, within reason. Its other form, a date, needs the other side's clock
-    to be right; it is left out."""
+    """The header's seconds. Its other form, a date, needs the other side's clock to be right; it
+    is left out."""
     if not (retry_after.isascii() and retry_after.isdigit()):
         return 0.0
-    return min(float(retry_after[:9]), _LONGEST_ASKED_SECONDS)
+    return float(retry_after[:9])
 
 
 def _check_url(url: str) -> None:

@@ -17,8 +17,8 @@ _ERASED_TEXT = ""
 
 
 async def erase_case(connection: AsyncConnection, case_id: str) -> None:
-    """All but the case's own document, which is its owner's to write: its history, its notices,
-    its orders and suspensions. The case has to be closed, or the database refuses it."""
+    """All but the case's own document, which is its owner's to write: its history, notices,
+    mails, orders and suspensions. The case has to be closed, or the database refuses it."""
     cases, events = schema.cases, schema.case_events
     await connection.execute(
         cases.update().where(cases.c.id == case_id).values(tenant=ERASED_TENANT)
@@ -29,12 +29,26 @@ async def erase_case(connection: AsyncConnection, case_id: str) -> None:
     await connection.execute(
         schema.notices.update()
         .where(schema.notices.c.case_id == case_id)
-        .values(document=_ERASED_TEXT, answer=_ERASED_TEXT)
+        .values(
+            document=_ERASED_TEXT, answer=_ERASED_TEXT, sent_to=_ERASED_TEXT, bounced=_ERASED_TEXT
+        )
     )
     tries = schema.delivery_tries
     letters = sa.select(schema.notices.c.id).where(schema.notices.c.case_id == case_id)
     await connection.execute(
         tries.update().where(tries.c.letter.in_(letters)).values(answer=_ERASED_TEXT)
+    )
+    mails = schema.mails
+    await connection.execute(
+        mails.update()
+        .where(mails.c.case_id == case_id)
+        .values(
+            raw=None,
+            outcome=sa.func.coalesce(mails.c.outcome, ERASED),
+            sender=_ERASED_TEXT,
+            subject=_ERASED_TEXT,
+            text=_ERASED_TEXT,
+        )
     )
     # A reason has to stand where somebody ordered by name (promise 1).
     ordered = {"tenant": ERASED_TENANT, "reason": ERASED}

@@ -2,12 +2,13 @@
 
 A notice is in one of three states: due (`next_try_at` is set), accepted, or failed for good. It
 goes out in a letter, which may hold others too; which one is decided before the first try, and
-stays as decided (promise 5).
+stays as decided (promise 5). One that comes back from everybody whom it was accepted for is due or
+failed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -37,6 +38,10 @@ class NoticeRow:
     """The id of the letter that it goes out in; None: not decided yet, so it was never sent."""
     sending_since: float | None = None
     """When that was decided, moved on by the time in which nothing was to be sent."""
+    sent_to: str = ""
+    """Mail addresses whose server accepted it, one a line."""
+    bounced: str = ""
+    """Mail addresses that it came back from, one a line."""
 
 
 async def queue(
@@ -152,6 +157,16 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[NoticeRow]:
     return [NoticeRow(*row) for row in found]
 
 
+async def of_letter(connection: AsyncConnection, letter: str) -> list[NoticeRow]:
+    """All notices in one letter, in the order in which they were queued."""
+    found = await connection.execute(
+        sa.select(_notices)
+        .where(_notices.c.letter == letter)
+        .order_by(_notices.c.queued_at, _notices.c.id)
+    )
+    return [NoticeRow(*row) for row in found]
+
+
 async def waiting_of(connection: AsyncConnection, case_ids: Sequence[str]) -> list[str]:
     """The ids of these cases' notices that are still to be sent."""
     found = await connection.scalars(
@@ -169,11 +184,48 @@ async def mark_accepted(
     at: float,
     channel: str,
     answer: str,
+    sent_to: Sequence[str] = (),
 ) -> bool:
-    """A channel took it. False, and no change, if the notice was not waiting any more."""
+    """A channel took it, if by mail for `sent_to`. False, and no change, if it was not waiting."""
     return await _settle(
-        connection, id, next_try_at=None, accepted_at=at, channel=channel, answer=answer
+        connection,
+        id,
+        next_try_at=None,
+        accepted_at=at,
+        channel=channel,
+        answer=answer,
+        sent_to="\n".join(sent_to),
     )
+
+
+async def mark_bounced(
+    connection: AsyncConnection,
+    row: NoticeRow,
+    addresses: Iterable[str],
+    *,
+    at: float,
+    again: bool | None,
+    answer: str,
+) -> bool:
+    """An accepted notice came back from these addresses.
+
+    `again`: it reached nobody, and is due once more (True) or failed (False); None: somebody has
+    it. False is returned, and nothing changed, if it is not as `row` has it any more.
+    """
+    values: dict[str, object] = {"bounced": "\n".join(sorted({*row.bounced.split(), *addresses}))}
+    if again is not None:
+        values |= {"accepted_at": None, "channel": None, "sent_to": "", "answer": answer}
+        values |= {"next_try_at": at, "sending_since": at} if again else {"failed_at": at}
+    done = await connection.execute(
+        _notices.update()
+        .where(
+            _notices.c.id == row.id,
+            _notices.c.accepted_at == row.accepted_at,
+            _notices.c.bounced == row.bounced,
+        )
+        .values(**values)
+    )
+    return done.rowcount == 1
 
 
 async def mark_failed(

@@ -112,6 +112,9 @@ notices = sa.Table(
     # The letter that it goes out in, which has the id of the first notice in it; decided once.
     sa.Column("letter", sa.Text),
     sa.Column("sending_since", sa.Float),
+    # Mail addresses, one a line: whose server accepted it, and where it came back from.
+    sa.Column("sent_to", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("bounced", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("case_id", "id", name="notice_of_its_case"),
     sa.Index("notices_by_due_time", "next_try_at"),
     sa.Index("notices_by_letter", "letter"),
@@ -131,6 +134,32 @@ delivery_tries = sa.Table(
         "outcome IN ('accepted', 'deferred', 'refused', 'bounced')", name="known_outcome"
     ),
     sa.Index("delivery_tries_by_letter", "letter", "id"),
+)
+
+mails = sa.Table(
+    "mails",
+    metadata,
+    # The mail's fingerprint: the same mail is taken once.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
+    # The letter that it is about: what servers say, and answers to one about several cases.
+    sa.Column("letter", sa.Text, sa.ForeignKey("notices.id")),
+    sa.Column("received_at", sa.Float, nullable=False),
+    # As it came in, until it is judged.
+    sa.Column("raw", sa.LargeBinary),
+    sa.Column("outcome", sa.Text),
+    sa.Column("sender", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("subject", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("text", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
+    sa.Index("mails_by_case", "case_id", "received_at"),
+    sa.Index("mails_by_letter", "letter"),
+    sa.Index(
+        "mails_to_judge",
+        "received_at",
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
+    ),
 )
 
 orders = sa.Table(

@@ -18,6 +18,7 @@ from controller.cases.views import HostView, ResourceView, TenantView
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Severity
 from controller.storage.chain import Finding
+from controller.storage.mails import ReturnedMail
 from controller.storage.tries import DeliveryTry
 from fairuse_protocol.messages import Message, Resource
 from fairuse_protocol.reports import PressureSource
@@ -218,6 +219,8 @@ class CaseAnswer(Message):
     case: Case
     timeline: tuple[TimelineEntry, ...]
     notices: tuple[Notice, ...]
+    mails: tuple[ReturnedMail, ...]
+    """What came back by mail, oldest first, with its whole text."""
     order: StandingOrder | None
     agreements: tuple[Agreement, ...]
     """Those with the tenant that are in force on the host now, whatever the resource."""

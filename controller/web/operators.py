@@ -12,7 +12,7 @@ from aiohttp import web
 from controller.cases.desk import UnknownCase
 from controller.cases.model import Case
 from controller.fairshare.sentence import sentence
-from controller.storage import notices, orders, tokens, tries
+from controller.storage import mails, notices, orders, tokens, tries
 from controller.storage.notices import NoticeRow
 from controller.storage.orders import OrderRow
 from controller.storage.tries import DeliveryTry
@@ -212,6 +212,7 @@ async def _body(request: web.Request, decoder: msgspec.json.Decoder[RequestType]
 async def _case_answer(services: Services, case: Case) -> web.Response:
     async with services.database.read() as connection:
         written = await notices.of_case(connection, case.id)
+        returned = await mails.of_case(connection, case.id)
         tried = await tries.of_case(connection, case.id)
         ordered = await orders.of_case(connection, case.id)
     return _answer(
@@ -221,6 +222,7 @@ async def _case_answer(services: Services, case: Case) -> web.Response:
             case=case,
             timeline=tuple(await services.desk.timeline(case.id)),
             notices=tuple(_notice(row, tried) for row in written),
+            mails=tuple(returned),
             order=_standing_order(case, ordered),
             agreements=services.desk.agreements.in_force(case.tenant, case.host, services.clock()),
         )

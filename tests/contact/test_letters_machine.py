@@ -239,7 +239,7 @@ class LetterMachine(RuleBasedStateMachine):
 
 TestLetterMachine = LetterMachine.TestCase
 TestLetterMachine.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -239,7 +239,7 @@ async def test_while_secrets_change_a_message_is_signed_with_the_old_and_the_new
     [
         ("120", 120.0),
         ("0", 0.0),
-        ("9" * 40, 3600.0),
+        ("9" * 40, 999_999_999.0),
         ("-5", 0.0),
         ("soon", 0.0),
         ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),

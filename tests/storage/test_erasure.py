@@ -21,6 +21,7 @@ STAYS = {
     "cases": {"id", "host", "resource", "state", "document"},  # the document is the desk's to erase
     "case_events": {"case_id", "event", "actor", "digest", "link"},
     "notices": {"id", "case_id", "kind", "channel", "letter"},
+    "mails": {"id", "case_id", "letter", "outcome"},
     "delivery_tries": {"letter", "contact", "channel", "outcome"},
     "orders": {"id", "case_id", "host", "resource", "notice_id", "ordered_by"},
     "suspensions": {"id", "case_id", "host", "ordered_by"},
@@ -76,7 +77,8 @@ def _filled(name: str) -> dict[str, object]:
     row |= {key: "c1" for key in ("case_id",) if key in table.c}
     row |= {key: MARK for key in ("letter",) if key in table.c}
     row |= {"id": "x1"} if "id" in table.c and _is_words(table.c.id) else {}
-    return row | ({"outcome": "refused"} if name == "delivery_tries" else {})
+    outcome = {"delivery_tries": {"outcome": "refused"}, "mails": {"raw": None}}
+    return row | outcome.get(name, {})
 
 
 async def _marked(connection: AsyncConnection) -> dict[str, set[str]]:
