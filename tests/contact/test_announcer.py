@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
+from controller.contact.addresses import CaseAddresses
 from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import build_dispatcher
@@ -100,7 +101,14 @@ async def office(
         contact = Contact(smtp=smtp, retry_for=Duration(3600))
         links = CustomerLinks(bytes(32), "https://fairuse.example.net", lambda: made.now)
         dispatcher = build_dispatcher(
-            contact, book, database, made.desk, links, contacts, lambda: made.now
+            contact,
+            book,
+            database,
+            made.desk,
+            links,
+            contacts,
+            lambda: made.now,
+            CaseAddresses(bytes(32), "fairuse@north.example"),
         )
         made.announcer = Announcer(
             database,
