@@ -17,6 +17,7 @@ from aiohttp import web
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
 from controller.contact.addresses import CaseAddresses
+from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.inbound.imap import ImapReader
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
 _PRUNE_SECONDS = 60.0
+_ERASE_SECONDS = 3600.0
 _COLLECT_AFTER_OBJECTS = 50_000
 _SHUTDOWN_SECONDS = 5.0
 """What requests under way get to end when the controller stops."""
@@ -68,8 +70,17 @@ async def serve(settings: ControllerSettings) -> int:
             services.clock,
             addresses,
         )
+        announcer = Announcer(
+            database,
+            services.desk,
+            services.policies,
+            services.directory,
+            dispatcher.postman,
+            settings.contact,
+            clock=services.clock,
+        )
         try:
-            return await _run(services, dispatcher, addresses, tls, stop)
+            return await _run(services, dispatcher, announcer, addresses, tls, stop)
         finally:
             await dispatcher.close()
     finally:
@@ -146,6 +157,7 @@ def _tls(listen: Listen) -> ssl.SSLContext | None:
 async def _run(
     services: Services,
     dispatcher: Dispatcher,
+    announcer: Announcer,
     addresses: CaseAddresses | None,
     tls: ssl.SSLContext | None,
     stop: asyncio.Event,
@@ -154,10 +166,12 @@ async def _run(
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "storing reports": services.intake.run,
         "sending notices": dispatcher.run,
+        "announcing": announcer.run,
         "the cases' clock": lambda: _every(_TICK_SECONDS, services.desk.tick),
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
+        "erasing old cases": lambda: _every(_ERASE_SECONDS, lambda: _erase(services)),
         **(_mail_coming_back(services, addresses) if addresses else {}),
     }
     status = 0
@@ -231,6 +245,13 @@ async def _prune(services: Services) -> None:
         async with services.database.write() as connection:
             if await reports.prune(connection, before) == 0:
                 return
+
+
+async def _erase(services: Services) -> None:
+    keep = services.settings.storage.keep_cases
+    reason = f"closed for longer than {keep} (keep_cases)"
+    while (await services.eraser.erase_old(keep, reason)).cases:
+        continue
 
 
 @asynccontextmanager

@@ -90,7 +90,7 @@ def _add_standing(table: Table, answer: CaseAnswer) -> None:
         table.add_row(
             "agreed",
             f"{figures.agreed(agreement)}, until {figures.clock(agreement.ends_at, answer.at)}, "
-            f"with {agreement.agreed_with}",
+            f"with {agreement.agreed_with}, recorded by {agreement.recorded_by}",
         )
     if case.repeat_of:
         table.add_row("repeat of", case.repeat_of)

@@ -12,11 +12,13 @@ from typing import NoReturn
 
 import typer
 
-from fairuse_cli import agreements, requests, steps, views
+from fairuse_cli import agreements, announcements, requests, steps, views
 from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
+from fairuse_cli.export import export_app
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.forget import forget
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
 from fairuse_cli.trace import trace
@@ -51,6 +53,8 @@ for command in (
     agreements.agree,
     agreements.consent,
     agreements.withdraw,
+    announcements.announcements,
+    forget,
     run,
     demo,
     backtest,
@@ -58,6 +62,7 @@ for command in (
     app.command()(command)
 app.add_typer(policy_app)
 app.add_typer(audit_app)
+app.add_typer(export_app)
 app.add_typer(trace, name="trace")
 
 

@@ -47,12 +47,15 @@ class AgreementBook:
         of_them = chain.from_iterable(self._by_tenant[name] for name in concerned & set(tenants))
         return entitlements(of_them, host, tenants, ended_at)
 
+    def every(self) -> tuple[Agreement, ...]:
+        """All of them, of all tenants, those that are over too."""
+        return tuple(chain.from_iterable(self._by_tenant.values()))
+
     def listed(self, *, tenant: str | None, limit: int | None = None) -> list[Agreement]:
         """Those of one tenant or of all, ended ones too, the last recorded first."""
         if tenant is not None:
             return self._by_tenant.get(tenant, [])[:limit]
-        everybodys = chain.from_iterable(self._by_tenant.values())
-        return sorted(everybodys, key=lambda each: each.recorded_at, reverse=True)[:limit]
+        return sorted(self.every(), key=lambda each: each.recorded_at, reverse=True)[:limit]
 
     def in_force(self, tenant: str, host: str, now: float) -> tuple[Agreement, ...]:
         """Those of one tenant that count on that host now."""

@@ -346,7 +346,6 @@ class Desk:
             done = limiting.measured_after(case, verdict, policy)
             if done is not None:
                 await self._ledger.commit(done, case)
-                del self._ledger.awaiting_after[case.id]
 
     async def _notice_jump(self, now: float) -> None:
         """A clock set forward must not bring any deadline nearer (promise 1)."""

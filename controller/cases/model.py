@@ -50,6 +50,8 @@ class Suspension(Message):
     reason: str
     ordered_at: float
     lease_until: float
+    confirmed_at: float | None = None
+    """When its host first said that the tenant is frozen."""
 
 
 class CustomerRequest(Message):
@@ -112,6 +114,11 @@ class Case(Message):
     repeat_of: str = ""
     closed_at: float | None = None
     closing: Closing | None = None
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it says no more whose it was."""
+        return not self.tenant
 
 
 class TimelineEntry(Message):

@@ -35,6 +35,10 @@ class ContactDirectory:
         self.refresh()
         return self._tenants.value.get(tenant)
 
+    def names(self) -> tuple[str, ...]:
+        """The tenants that the file lists, as of the last refresh."""
+        return tuple(self._tenants.value)
+
     def plan_of(self, tenant: str) -> str:
         """The tenant's plan as of the last refresh; empty when none is listed."""
         listed = self._tenants.value.get(tenant)

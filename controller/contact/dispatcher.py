@@ -62,7 +62,7 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._desk = desk
-        self._postman = postman
+        self.postman = postman
         self._directory = directory
         self._settings = settings
         self._clock = clock
@@ -91,7 +91,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Let the channels go."""
-        await self._postman.close()
+        await self.postman.close()
 
     async def send_due(self, now: float) -> None:
         """One pass: everything that is due is tried once, whatever becomes of the others."""
@@ -133,7 +133,7 @@ class Dispatcher:
         undecided = await self._still_true([queued(row) for row in rows.values()], now)
         if not people:
             for notice in undecided:
-                await recording.failed(self._desk, (notice,), _nobody_listed(tenant), now, ())
+                await recording.failed(self._desk, (notice,), nobody_listed(tenant), now, ())
             return
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
@@ -187,7 +187,7 @@ class Dispatcher:
         if until > now:
             await recording.put_off(self._desk, letter.notices, now, until)
             return
-        tried = await self._postman.try_once(letter, await self._thread(letter), people, now)
+        tried = await self.postman.try_once(letter, await self._thread(letter), people, now)
         if tried.accepted is not None:
             self._unrecorded[letter.id] = tried, self._clock()
             await self._record(letter)
@@ -226,13 +226,14 @@ class Dispatcher:
         await recording.failed(self._desk, letter.notices, reason, now, tried.tries)
 
 
-def _nobody_listed(tenant: str) -> str:
+def nobody_listed(tenant: str) -> str:
+    """Why a tenant cannot be written to at all."""
     return f'tenants_file lists no way to reach "{tenant}"'
 
 
 def _nobody(letter: Letter) -> str:
     if not letter.bounced:
-        return _nobody_listed(letter.tenant)
+        return nobody_listed(letter.tenant)
     came_back_from = ", ".join(sorted(letter.bounced))
     return f"it came back from {came_back_from}, and tenants_file lists no other way"
 

@@ -190,7 +190,10 @@ async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
 
 
 def _reply_to(notice: RenderedNotice, ours: CaseAddresses) -> str:
-    """An answer to a letter about several cases is about all of them."""
+    """An answer to a letter about several cases is about all of them; one to an announcement is
+    about none, and goes to the sender."""
+    if not notice.case_id:
+        return ""
     if "others" in notice.data:
         return ours.for_bounces(notice.id)
     return ours.for_replies(notice.case_id)

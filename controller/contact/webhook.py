@@ -32,7 +32,11 @@ _GONE = 410
 that a customer can mend, so they are tried again, as the specification says."""
 
 
-_ANNOUNCED = {"policy-change": "policy.change", "agreement-ended": "agreement.ended"}
+_ANNOUNCED = {
+    "policy-change": "policy.change",
+    "agreement-ending": "agreement.ending",
+    "agreement-ended": "agreement.ended",
+}
 """What a receiver is told of that is about no case."""
 
 

@@ -112,7 +112,8 @@ async def _opened(request: web.Request, services: Services) -> Case | None:
     except LinkRefused as refused:
         _log.info("a customer's link was refused: %s", refused)
         return None
-    return await services.desk.case(case_id)
+    case = await services.desk.case(case_id)
+    return None if case is None or case.is_erased else case
 
 
 def _token(request: web.Request) -> str:

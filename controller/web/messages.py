@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from controller.cases.announcing import AnnouncementKind
 from controller.cases.model import (
     Case,
     Closing,
@@ -90,6 +91,8 @@ class AuditAnswer(Message):
 
     at: float
     lines: int
+    erased: int
+    """Of these, those whose text was erased with their case, as the case tells."""
     link: str
     faults: tuple[AuditFault, ...]
     """The first hundred."""
@@ -271,6 +274,47 @@ class AgreementAnswer(Message):
 
     at: float
     agreement: Agreement
+
+
+class AnnouncementQuery(Message):
+    """Which announcements to list."""
+
+    tenant: Annotated[str, Meta(description="Only to this tenant.")] | None = None
+    limit: Limit = 100
+
+
+class AnnouncementLine(Message):
+    """A letter that is about no case. `about` is a policy's version or an agreement's id, `answer`
+    what the channels said when it was last tried."""
+
+    id: str
+    tenant: str
+    kind: AnnouncementKind
+    about: str
+    queued_at: float
+    tries: int
+    next_try_at: float | None
+    accepted_at: float | None
+    failed_at: float | None
+    channel: str | None
+    answer: str
+
+
+class AnnouncementList(Message):
+    """Announcements, the last queued first."""
+
+    at: float
+    announcements: tuple[AnnouncementLine, ...]
+
+
+class ForgottenAnswer(Message):
+    """What was erased of a tenant."""
+
+    at: float
+    tenant: str
+    cases: int
+    others: int
+    """Agreements, habits and announcements."""
 
 
 class EnrolmentTokenRequest(Message):

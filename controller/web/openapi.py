@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from controller.web.errors import ErrorAnswer
-from controller.web.query import parameter_schemas
+from controller.web.query import parameter_schemas, required_parameters
 from controller.web.routes import Role, Route
 from fairuse_protocol.messages import JSON_CONTENT_TYPE, PROTOCOL_VERSION
 
@@ -71,8 +71,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "Fairuse controller",
             "version": str(PROTOCOL_VERSION),
-            "description": "Times are seconds since the epoch, UTC. Every error is JSON that says "
-            "what was expected, what was found and what to do.",
+            "description": "Times are seconds since the epoch, UTC; in exports they are ISO 8601. "
+            "Every error is JSON that says what was expected, what was found and what to do.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -125,9 +125,12 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PATH_PARAMETER.findall(route.path)
     ]
+    if route.query is None:
+        return in_path
+    required = required_parameters(route.query)
     in_query = [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in (parameter_schemas(route.query) if route.query else {}).items()
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in parameter_schemas(route.query).items()
     ]
     return in_path + in_query
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controller.cases.desk import Desk
+from controller.cases.erasing import Eraser
 from controller.cases.policybook import PolicyBook
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
@@ -30,6 +31,11 @@ class Services:
     directory: ContactDirectory
     credentials: HostCredentials
     intake: Intake
+
+    @property
+    def eraser(self) -> Eraser:
+        """What takes out what was said of tenants."""
+        return Eraser(self.database, self.desk, self.clock)
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
