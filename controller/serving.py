@@ -19,7 +19,10 @@ from controller.cases.policybook import PolicyBook
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.links import CustomerLinks, read_or_make_secret
-from controller.settings import ControllerSettings, Listen
+from controller.contact.sources.lookup import Lookup
+from controller.contact.sources.over_http import HttpSource
+from controller.contact.sources.pushed import PushedTenants
+from controller.settings import ControllerSettings, Directory, Listen
 from controller.storage import reports
 from controller.storage.database import Database
 from controller.web.app import build_app
@@ -66,6 +69,8 @@ async def serve(settings: ControllerSettings) -> int:
             return await _run(services, dispatcher, tls, stop)
         finally:
             await dispatcher.close()
+            if services.lookup:
+                await services.lookup.close()
     finally:
         await database.close()
 
@@ -74,12 +79,15 @@ async def build_services(
     settings: ControllerSettings, database: Database, clock: Callable[[], float]
 ) -> Services:
     """What the handlers work with, with its caches filled from the store."""
-    directory = _directory(settings)
+    lookup = _lookup(settings.contact.directory, clock)
+    pushed = PushedTenants(database, clock)
+    directory = _directory(settings, pushed, lookup)
     policies = PolicyBook(
         Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
     )
     desk = Desk(database, policies, settings.mode, clock)
     credentials = HostCredentials(database, clock)
+    await directory.follow()
     await desk.start()
     await credentials.refresh()
     return Services(
@@ -90,16 +98,35 @@ async def build_services(
         clock=clock,
         links=_links(settings, clock),
         directory=directory,
+        pushed=pushed,
+        lookup=lookup,
         credentials=credentials,
         intake=Intake(database),
     )
 
 
-def _directory(settings: ControllerSettings) -> ContactDirectory:
-    path = Path(settings.contact.tenants_file)
-    if not path.exists():
-        _log.warning("contact.tenants_file: %s does not exist; nobody can be written to", path)
-    return ContactDirectory(path, required=settings.mode != "observe")
+def _directory(
+    settings: ControllerSettings, pushed: PushedTenants, lookup: Lookup | None
+) -> ContactDirectory:
+    path = Path(settings.contact.tenants_file) if settings.contact.tenants_file else None
+    if path is not None and not path.exists():
+        _log.warning("contact.tenants_file: %s does not exist", path)
+    required = settings.mode != "observe" and lookup is None
+    return ContactDirectory(path, required=required, pushed=pushed, lookup=lookup)
+
+
+def _lookup(settings: Directory, clock: Callable[[], float]) -> Lookup | None:
+    if settings.http.url:
+        return Lookup(HttpSource(settings.http, settings.timeout), settings, clock)
+    if not settings.ldap.host:
+        return None
+    try:
+        from controller.contact.sources.over_ldap import LdapSource  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SettingsError(
+            "contact.directory.ldap: expected python-ldap, found none; install fairuse[ldap]"
+        ) from error
+    return Lookup(LdapSource(settings.ldap, settings.timeout), settings, clock)
 
 
 def _links(settings: ControllerSettings, clock: Callable[[], float]) -> CustomerLinks:
@@ -137,6 +164,8 @@ async def _run(
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
     }
+    if services.lookup:
+        work["looking tenants up"] = services.lookup.run
     status = 0
     try:
         async with asyncio.TaskGroup() as group:
@@ -178,8 +207,8 @@ async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _refresh(services: Services) -> None:
-    """What is changed on disk is in force within a second or two, without a restart."""
-    services.directory.refresh()
+    """What is changed on disk, or by another controller, is in force within a second or two."""
+    await services.directory.follow()
     services.policies.refresh()
 
 

@@ -19,6 +19,7 @@ from fairuse_cli.demo.command import demo
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
+from fairuse_cli.tenant import tenant_app
 from fairuse_cli.trace import trace
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ for command in (
     app.command()(command)
 app.add_typer(policy_app)
 app.add_typer(audit_app)
+app.add_typer(tenant_app)
 app.add_typer(trace, name="trace")
 
 

@@ -23,6 +23,7 @@ from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, render
+from controller.contact.sources.asking import LookupFailed
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
 from controller.storage import notices
@@ -135,18 +136,28 @@ class Dispatcher:
         case = await self._desk.case(row.case_id)
         if case is not None and (reason := overtaken(kind, document, case)):
             return GiveUp(reason)
-        tenant = self._directory.tenant(document.case.tenant)
-        people = tenant.people() if tenant else ()
-        ways = [(each, name) for each in people for name in each.channels]
+        name = document.case.tenant
+        try:
+            tenant = await self._directory.find(name)
+        except LookupFailed as error:
+            return self._not_accepted([Refused("directory", str(error), for_good=False)], row, now)
+        if tenant is None:
+            return GiveUp(f'nobody to write to: no directory lists "{name}"')
+        ways = [(each, channel) for each in tenant.people() for channel in each.channels]
         if not ways:
-            return GiveUp(f'tenants_file lists no way to reach "{document.case.tenant}"')
+            return GiveUp(f'nobody to write to: "{name}" is listed without a contact')
         refusals = []
-        for contact, name in ways:
-            outcome = await self._try_channel(name, row, document, contact, now)
+        for contact, channel in ways:
+            outcome = await self._try_channel(channel, row, document, contact, now)
             if isinstance(outcome, Accepted):
                 self._unrecorded[row.id] = outcome, self._clock()
                 return outcome
             refusals.append(outcome)
+        return self._not_accepted(refusals, row, now)
+
+    def _not_accepted(
+        self, refusals: Sequence[Refused], row: NoticeRow, now: float
+    ) -> RetryAt | GiveUp:
         return after_refusals(
             refusals,
             tries=row.tries + 1,
