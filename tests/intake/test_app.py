@@ -102,10 +102,7 @@ async def test_a_token_opens_what_its_role_may(
     if status == 200:
         assert answer.body.decode() == token.removesuffix("-token")
     if status == 403:
-        assert (
-            answer.json["error"]
-            == 'expected the role operator, found that "vera" has viewer'
-        )
+        assert answer.json["error"] == 'expected the role operator, found that "vera" has viewer'
 
 
 async def test_a_page_takes_the_token_as_a_browsers_password(site: Server) -> None:

@@ -181,6 +181,10 @@ class Lookup:
         except SourceAway as error:
             self._is_away(str(error))
             raise
+        except Exception as error:  # noqa: BLE001 - a fault of our own ends nobody else's look-up
+            _log.exception("%r could not be looked up", tenant)
+            reason = f"the controller failed: {error!r}"
+            kept = kept_refusal(self._kept.get(tenant), reason, self._terms, self._clock())
         else:
             kept = kept_answer(entry, self._terms, self._clock())
         self._is_back()
