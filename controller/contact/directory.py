@@ -6,6 +6,7 @@ what is looked up elsewhere. The first that lists a tenant counts alone: nothing
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -119,9 +120,11 @@ class ContactDirectory:
                 problem = str(error)
         return Listings(tuple(self._listings(tenant)), problem)
 
-    def file_differs(self, tenant: str, entry: Tenant) -> bool:
-        """Whether tenants.toml lists the tenant otherwise than `entry`, which it overrules."""
-        return self._tenants.value.get(tenant, entry) != entry
+    def overruled(self, entries: Mapping[str, Tenant]) -> list[str]:
+        """The tenants among these that tenants.toml lists too, and otherwise."""
+        self.refresh()
+        listed = self._tenants.value
+        return sorted(name for name, entry in entries.items() if listed.get(name, entry) != entry)
 
     def listed(self) -> dict[str, list[Listing]]:
         """Every tenant that is known now by name, with what each source says of it."""

@@ -82,13 +82,7 @@ async def push_tenants(request: web.Request) -> web.Response:
             changed=done.changed,
             removed=done.removed,
             unchanged=done.unchanged,
-            overruled=tuple(
-                sorted(
-                    name
-                    for name, entry in wanted.tenants.items()
-                    if services.directory.file_differs(name, entry)
-                )
-            ),
+            overruled=tuple(services.directory.overruled(wanted.tenants)),
         )
     )
 
