@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from controller.contact.directory import SourceName
+from controller.contact.sources.entry import SourceName
 from controller.tenants import Tenant, TenantContact
 from controller.web.tenant_messages import (
     DirectoryAnswer,

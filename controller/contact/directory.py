@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from controller.contact.sources.asking import LookupFailed
+from controller.contact.sources.entry import SourceName
 from controller.contact.sources.lookup import Lookup
 from controller.contact.sources.pushed import PushedTenants
 from controller.tenants import Tenant, TenantDirectory
 from controller.watched import Reading, Watched
-
-SourceName = Literal["tenants_file", "pushed", "looked-up"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from controller.contact.directory import SourceName
+from controller.contact.sources.entry import SourceName
 from controller.tenants import Tenant
 from controller.web.messages import Limit
 from fairuse_protocol.messages import Message

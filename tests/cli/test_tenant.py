@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -175,3 +177,13 @@ async def test_a_conflict_is_shown_with_whose_word_counts(served: Served, tmp_pa
     assert shown[3].startswith("a push by otto")
     assert shown[3].endswith("is overruled:")
     assert "tenants_file (not pushed)" in (await fairuse("tenant", "list", served=served)).out
+
+
+def test_the_command_needs_nothing_that_only_a_controller_installs() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, fairuse_cli.main; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"sqlalchemy", "alembic", "aiosqlite", "ldap"} & set(loaded.stdout.split())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import msgspec
 
 from controller.tenants import Tenant, TenantContact
 from fairuse_protocol.messages import MessageError, decode_with
+
+SourceName = Literal["tenants_file", "pushed", "looked-up"]
+"""Who can say something of a tenant, in the order in which it counts."""
 
 LONGEST_NAME = 255
 _ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
