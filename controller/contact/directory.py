@@ -108,7 +108,7 @@ class ContactDirectory:
         return await self._lookup.ask(tenant)
 
     async def listings(self, tenant: str) -> Listings:
-        """What every source says of `tenant`, the one that counts first."""
+        """What every source says of `tenant`, asked where need be, also if another lists it."""
         self.refresh()
         problem = ""
         if self._lookup:
@@ -116,7 +116,7 @@ class ContactDirectory:
                 await self._lookup.ask(tenant)
             except LookupFailed as error:
                 problem = str(error)
-        return Listings(tuple(self._listings(tenant)), problem)
+        return Listings(tuple(self.said_of(tenant)), problem)
 
     def overruled(self, entries: Mapping[str, Tenant]) -> list[str]:
         """The tenants among these that tenants.toml lists too, and otherwise."""
@@ -129,7 +129,7 @@ class ContactDirectory:
         names = set(self._tenants.value)
         names.update(self._pushed.names() if self._pushed else ())
         names.update(self._lookup.names() if self._lookup else ())
-        return {name: self._listings(name) for name in sorted(names)}
+        return {name: self.said_of(name) for name in sorted(names)}
 
     def _known(self, tenant: str) -> Tenant | None:
         listed = self._listed(tenant)
@@ -144,8 +144,8 @@ class ContactDirectory:
             return self._pushed.entry(tenant)
         return listed
 
-    def _listings(self, tenant: str) -> list[Listing]:
-        """In the order of the module's first lines."""
+    def said_of(self, tenant: str) -> list[Listing]:
+        """What every source says of `tenant` as far as is known at once; what counts first."""
         found = []
         if (entry := self._tenants.value.get(tenant)) is not None:
             found.append(Listing("tenants_file", entry))

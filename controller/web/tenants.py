@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
-from controller.contact.directory import Listing
+from controller.contact.directory import Listing, Listings
 from controller.contact.sources.entry import LONGEST_NAME, check_entry, is_tenants_name, read_entry
 from controller.tenants import Tenant
 from controller.web.auth import CALLER
@@ -91,7 +91,7 @@ async def show_listed_tenant(request: web.Request) -> web.Response:
     """One tenant with what every source says of it; looked up, if that is configured. The entity
     tag is of what was pushed."""
     services, name = request.app[SERVICES], request.match_info["tenant"]
-    return await _shown(services, name)
+    return _shown(services, name, await services.directory.listings(name))
 
 
 async def push_tenant(request: web.Request) -> web.Response:
@@ -103,7 +103,8 @@ async def push_tenant(request: web.Request) -> web.Response:
     await services.pushed.put(
         name, entry, by=request[CALLER].name, expected=request.headers.get(hdrs.IF_MATCH, "")
     )
-    return await _shown(services, name)
+    # Who pushes does not wait for a look-up elsewhere.
+    return _shown(services, name, Listings(tuple(services.directory.said_of(name))))
 
 
 async def remove_tenant(request: web.Request) -> web.Response:
@@ -112,19 +113,15 @@ async def remove_tenant(request: web.Request) -> web.Response:
     await services.pushed.remove(
         name, by=request[CALLER].name, expected=request.headers.get(hdrs.IF_MATCH, "")
     )
-    left = await services.directory.listings(name)
-    return _json(
-        ListedTenantAnswer(
-            at=services.clock(), listed=_listed(name, left.found), problem=left.problem
-        )
-    )
+    left = services.directory.said_of(name)
+    return _json(ListedTenantAnswer(at=services.clock(), listed=_listed(name, left), problem=""))
 
 
-async def _shown(services: Services, name: str) -> web.Response:
-    listings = await services.directory.listings(name)
+def _shown(services: Services, name: str, listings: Listings) -> web.Response:
+    if listings.problem and not listings.found:
+        raise Refused(503, f'tenant: "{name}" cannot be looked up now: {listings.problem}')
     if not listings.found:
-        why = listings.problem or "nobody lists it"
-        raise Refused(404, f'tenant: expected one that is listed, found "{name}": {why}')
+        raise Refused(404, f'tenant: expected one that is listed, found "{name}": nobody lists it')
     response = _json(
         ListedTenantAnswer(
             at=services.clock(), listed=_listed(name, listings.found), problem=listings.problem
