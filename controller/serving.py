@@ -24,6 +24,10 @@ from controller.contact.inbound.imap import ImapReader
 from controller.contact.inbound.mailroom import Mailroom
 from controller.contact.inbound.taking import take
 from controller.contact.links import SECRET_BYTES, CustomerLinks, read_or_make_secret
+from controller.contact.sources.lookup import Lookup
+from controller.contact.sources.over_http import HttpSource
+from controller.contact.sources.pushed import PushedTenants
+from controller.lookup_settings import Directory
 from controller.settings import ControllerSettings, Listen
 from controller.storage import reports
 from controller.storage.database import Database
@@ -83,6 +87,8 @@ async def serve(settings: ControllerSettings) -> int:
             return await _run(services, dispatcher, announcer, addresses, tls, stop)
         finally:
             await dispatcher.close()
+            if services.lookup:
+                await services.lookup.close()
     finally:
         await database.close()
 
@@ -91,12 +97,15 @@ async def build_services(
     settings: ControllerSettings, database: Database, clock: Callable[[], float]
 ) -> Services:
     """What the handlers work with, with its caches filled from the store."""
-    directory = _directory(settings)
+    lookup = _lookup(settings.contact.directory, clock)
+    pushed = PushedTenants(database, clock)
+    directory = _directory(settings, pushed, lookup)
     policies = PolicyBook(
         Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
     )
     desk = Desk(database, policies, settings.mode, clock)
     credentials = HostCredentials(database, clock)
+    await directory.follow()
     await desk.start()
     await credentials.refresh()
     return Services(
@@ -107,16 +116,35 @@ async def build_services(
         clock=clock,
         links=CustomerLinks(_secret(settings), settings.contact.page_url, clock),
         directory=directory,
+        pushed=pushed,
+        lookup=lookup,
         credentials=credentials,
         intake=Intake(database),
     )
 
 
-def _directory(settings: ControllerSettings) -> ContactDirectory:
-    path = Path(settings.contact.tenants_file)
-    if not path.exists():
-        _log.warning("contact.tenants_file: %s does not exist; nobody can be written to", path)
-    return ContactDirectory(path, required=settings.mode != "observe")
+def _directory(
+    settings: ControllerSettings, pushed: PushedTenants, lookup: Lookup | None
+) -> ContactDirectory:
+    path = Path(settings.contact.tenants_file) if settings.contact.tenants_file else None
+    if path is not None and not path.exists():
+        _log.warning("contact.tenants_file: %s does not exist", path)
+    required = settings.mode != "observe" and lookup is None
+    return ContactDirectory(path, required=required, pushed=pushed, lookup=lookup)
+
+
+def _lookup(settings: Directory, clock: Callable[[], float]) -> Lookup | None:
+    if settings.http.url:
+        return Lookup(HttpSource(settings.http, settings.timeout), settings, clock)
+    if not settings.ldap.host:
+        return None
+    try:
+        from controller.contact.sources.over_ldap import LdapSource  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SettingsError(
+            "contact.directory.ldap: expected python-ldap, found none; install fairuse[ldap]"
+        ) from error
+    return Lookup(LdapSource(settings.ldap, settings.timeout), settings, clock)
 
 
 def _secret(settings: ControllerSettings) -> bytes:
@@ -174,6 +202,8 @@ async def _run(
         "erasing old cases": lambda: _every(_ERASE_SECONDS, lambda: _erase(services)),
         **(_mail_coming_back(services, addresses) if addresses else {}),
     }
+    if services.lookup:
+        work["looking tenants up"] = services.lookup.run
     status = 0
     try:
         async with asyncio.TaskGroup() as group:
@@ -233,8 +263,8 @@ async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _refresh(services: Services) -> None:
-    """What is changed on disk is in force within a second or two, without a restart."""
-    services.directory.refresh()
+    """What is changed on disk, or by another controller, is in force within a second or two."""
+    await services.directory.follow()
     services.policies.refresh()
 
 

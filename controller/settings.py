@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Literal
 
+from controller.lookup_settings import Directory
+from controller.loopback import is_loopback
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration
 
 Mode = Literal["observe", "contact", "enforce"]
 """observe: watch only. contact: write to customers too. enforce: order limits too."""
-
 
 MAILBOX_CHARACTERS = 12
 """With "+b.", a notice's id of up to 32 and "." with a signature of 16, that makes 64 octets:
@@ -21,14 +21,6 @@ _PLAIN_ADDRESS = re.compile(
     rf"[a-z0-9._-]{{1,{MAILBOX_CHARACTERS}}}@[a-z0-9]([a-z0-9.-]{{0,250}}[a-z0-9])?", re.IGNORECASE
 )
 _LEAST_KEPT_SECONDS = 30 * 86400
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` can only be reached from this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Listen(Settings):
@@ -197,6 +189,8 @@ class Contact(Settings):
     tenants_file: str = "/etc/fairuse/tenants.toml"
     templates: str = ""
     """A folder with templates of the provider's own; empty: the built-in letters."""
+    """Empty: none; tenants are pushed or looked up."""
+    directory: Directory = Directory()
     smtp: Smtp = Smtp()
     mailbox: Mailbox = Mailbox()
     command: Command = Command()

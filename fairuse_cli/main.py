@@ -21,6 +21,7 @@ from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
 from fairuse_cli.forget import forget
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
+from fairuse_cli.tenant import tenant_app
 from fairuse_cli.trace import trace
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ for command in (
 app.add_typer(policy_app)
 app.add_typer(audit_app)
 app.add_typer(export_app)
+app.add_typer(tenant_app)
 app.add_typer(trace, name="trace")
 
 

@@ -122,7 +122,7 @@ def cases_table(answer: CaseList, *, width: int) -> Table:
             case.host,
             _of_share(case.ratio, case.resource),
             figures.length(answer.at - case.opened_at),
-            what_next(case, answer.at),
+            case.held_because or what_next(case, answer.at),
         )
     return table
 

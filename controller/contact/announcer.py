@@ -34,12 +34,13 @@ from controller.contact.announcements import (
     render_policy_change,
 )
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals
-from controller.contact.delivery import Accepted
+from controller.contact.delivery import Accepted, Refused
 from controller.contact.directory import ContactDirectory
-from controller.contact.dispatcher import nobody_listed
+from controller.contact.dispatcher import listed_without_contact, nobody_lists
 from controller.contact.notice import RenderedNotice
 from controller.contact.postman import Errand, Postman
 from controller.contact.routing import in_order
+from controller.contact.sources.asking import LookupFailed
 from controller.settings import Contact
 from controller.storage import announcements
 from controller.storage.announcements import AnnouncementRow
@@ -164,10 +165,16 @@ class Announcer:
         """One round. No announcement is so urgent that it could not wait for a quiet time's end."""
         if row.id in self._unrecorded:
             return self._unrecorded[row.id][0]
-        listed = self._directory.tenant(row.tenant)
-        people = in_order(listed.people() if listed else ())
+        try:
+            listed = await self._directory.find(row.tenant)
+        except LookupFailed as error:
+            away = Refused("directory", str(error), for_good=False)
+            return after_refusals((away,), row, self._settings, now)
+        if listed is None:
+            return GiveUp(nobody_lists(row.tenant))
+        people = in_order(listed.people())
         if not people:
-            return GiveUp(nobody_listed(row.tenant))
+            return GiveUp(listed_without_contact(row.tenant))
         until = people[0].quiet_times().over_at(now)
         if until > now:
             return PutOff(until)

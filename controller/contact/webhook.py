@@ -19,7 +19,7 @@ import aiohttp
 
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
 from controller.contact.notice import RenderedNotice
-from controller.settings import is_loopback
+from controller.loopback import is_loopback
 from controller.tenants import TenantContact
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)

@@ -35,7 +35,7 @@ api_tokens = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("revoked_at", sa.Float),
-    sa.CheckConstraint("role IN ('viewer', 'operator')", name="known_role"),
+    sa.CheckConstraint("role IN ('viewer', 'operator', 'directory')", name="known_role"),
 )
 
 reports = sa.Table(
@@ -292,6 +292,19 @@ announcements = sa.Table(
     # Promise 5: nobody is told the same twice.
     sa.UniqueConstraint("tenant", "kind", "about", name="announced_once"),
     sa.Index("announcements_by_due_time", "next_try_at"),
+)
+
+pushed_tenants = sa.Table(
+    "pushed_tenants",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    # NULL: it was removed. The row stays, without a person in it, so that `revision` only grows.
+    sa.Column("document", sa.Text),
+    # Of the whole table, one higher with each change.
+    sa.Column("revision", sa.Integer, nullable=False, unique=True),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.CheckConstraint("length(tenant) > 0 AND length(changed_by) > 0", name="pushed_by_name"),
 )
 
 TRIGGERS = (

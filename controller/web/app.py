@@ -22,6 +22,7 @@ from controller.web import (
     operators,
     requests,
     status,
+    tenants,
 )
 from controller.web.auth import authorise
 from controller.web.errors import PAGE_HEADERS, Refused, explain_errors
@@ -30,8 +31,6 @@ from controller.web.services import SERVICES, Services
 
 MAX_REPORT_BYTES = 4 * 2**20
 """A report of 3,000 tenants with several disks each fits twice."""
-MAX_BODY_BYTES = 64 * 1024
-"""Everybody but an enrolled host sends a few sentences at most."""
 BODY_SECONDS = 30.0
 """A body that takes longer to arrive is given up: whoever sends it holds memory meanwhile."""
 
@@ -41,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
     *requests.ROUTES,
     *agreements.ROUTES,
     *announcing.ROUTES,
+    *tenants.ROUTES,
     *auditing.ROUTES,
     *exports.ROUTES,
     *forgetting.ROUTES,
@@ -85,10 +85,11 @@ async def _read_body(request: web.Request, route: Route) -> None:
     if route.role != "agent":
         if request.content_length is None:
             raise Refused(411, "Content-Length: expected the length of the body, found none")
-        if request.content_length > MAX_BODY_BYTES:
+        if request.content_length > route.max_body_bytes:
             raise Refused(
                 413,
-                f"body: expected at most {MAX_BODY_BYTES} bytes, found {request.content_length}",
+                f"body: expected at most {route.max_body_bytes} bytes, "
+                f"found {request.content_length}",
             )
     try:
         async with asyncio.timeout(BODY_SECONDS):

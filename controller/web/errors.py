@@ -15,6 +15,7 @@ from aiohttp import web
 from controller.cases.agreements import AgreementOver, UnknownAgreement
 from controller.cases.desk import UnknownCase
 from controller.cases.steps import CaseRefused
+from controller.contact.sources.pushed import NotAsExpected, NothingPushed
 from controller.web.routes import Handler, is_page
 from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, MessageError
 
@@ -38,7 +39,9 @@ _STATUS_OF: dict[type[Exception], int] = {
     UnknownCase: 404,
     UnknownAgreement: 404,
     CaseRefused: 409,
+    NothingPushed: 404,
     AgreementOver: 409,
+    NotAsExpected: 412,
 }
 
 

@@ -12,6 +12,8 @@ from controller.cases.erasing import Eraser
 from controller.cases.policybook import PolicyBook
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
+from controller.contact.sources.lookup import Lookup
+from controller.contact.sources.pushed import PushedTenants
 from controller.settings import ControllerSettings
 from controller.storage.database import Database
 from controller.web.credentials import HostCredentials
@@ -29,6 +31,8 @@ class Services:
     clock: Callable[[], float]
     links: CustomerLinks
     directory: ContactDirectory
+    pushed: PushedTenants
+    lookup: Lookup | None
     credentials: HostCredentials
     intake: Intake
 

@@ -1,4 +1,4 @@
-"""What migration 0008 makes of histories from before it: which limits and suspensions stood."""
+"""What migration 0007 makes of histories from before it: which limits and suspensions stood."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from controller.storage.database import Database
 from tests.storage.rows import add_case, issue_order
 
 migration = importlib.import_module(
-    "controller.storage.migrations.versions.0008_limited_intervals_and_erasure"
+    "controller.storage.migrations.versions.0007_limited_intervals_and_erasure"
 )
 
 
