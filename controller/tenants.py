@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
 from controller.language.catalogue import languages
+from controller.quiet import QuietTimes, Weekday, holidays_of, parse_hours
 from fairuse_protocol.settings import Settings, require
 
 Role = Literal["technical", "abuse", "billing"]
-ChannelName = Literal["email", "webhook"]
+ChannelName = Literal["email", "webhook", "command"]
 
 
 class TenantContact(Settings):
@@ -29,15 +30,42 @@ class TenantContact(Settings):
     webhook_url: str = ""
     webhook_secret_file: str = ""
     channels: tuple[ChannelName, ...] = ("email",)
+    quiet_hours: str = ""
+    """Local time, "22:00-07:00": what can wait is not sent then. Nor on the next two."""
+    quiet_days: tuple[Weekday, ...] = ()
+    holidays: str = ""
+    """A country whose public holidays are kept, "DK", or a part of one, "DE-BY"."""
 
     def __post_init__(self) -> None:
-        """Only what there are words and clocks for."""
+        """Only what there are words, clocks and calendars for."""
         _require_language(self.language)
         _require_time_zone(self.time_zone)
+        require(
+            not self.quiet_hours or parse_hours(self.quiet_hours) is not None,
+            "quiet_hours",
+            expected='two different times, as "22:00-07:00"',
+            found=f'"{self.quiet_hours}"',
+        )
+        require(
+            len(set(self.quiet_days)) < 7,
+            "quiet_days",
+            expected="a day on which they can be written to",
+            found="all seven",
+        )
+        _require_holidays(self.holidays)
+
+    def quiet_times(self) -> QuietTimes:
+        """When they do not want to be written to about what can wait."""
+        return QuietTimes(
+            zone=ZoneInfo(self.time_zone or "UTC"),
+            hours=parse_hours(self.quiet_hours),
+            days=frozenset(self.quiet_days),
+            holidays=self.holidays,
+        )
 
 
 class Tenant(Settings):
-    """One tenant of tenants.toml. Its `contacts` are tried in their order."""
+    """One tenant of tenants.toml. Its `contacts` are tried by role, then in their order."""
 
     name: str = ""
     plan: str = ""
@@ -86,6 +114,19 @@ def _require_time_zone(name: str) -> None:
         expected='a name of the time zone database, as "Europe/Copenhagen"',
         found=f'"{name}"',
     )
+
+
+def _require_holidays(code: str) -> None:
+    try:
+        if code:
+            holidays_of(code)
+    except NotImplementedError:
+        require(
+            condition=False,
+            key="holidays",
+            expected='a country, "DK", or a part of one, "DE-BY", whose holidays are known',
+            found=f'"{code}"',
+        )
 
 
 @cache

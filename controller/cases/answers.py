@@ -14,6 +14,9 @@ from controller.fairshare.policy import Policy
 from controller.fairshare.rule import decide
 from controller.fairshare.sentence import duration
 
+THEY_WROTE = " They wrote: "
+"""Where the customer's own words begin in a line of the history."""
+
 
 def possible_answers(case: Case) -> tuple[AnswerKind, ...]:
     """What the customer's page offers now."""
@@ -79,7 +82,7 @@ def check_solved(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
 
 def with_note(text: str, note: str) -> str:
     """A line of the history with the customer's own words at its end."""
-    return f"{text} They wrote: {note}" if note else text
+    return f"{text}{THEY_WROTE}{note}" if note else text
 
 
 def why_not_now(case: Case) -> str:

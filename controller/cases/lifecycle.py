@@ -180,6 +180,21 @@ def notice_failed(case: Case, *, now: float, reason: str) -> Step:
     return step(case, entry, state="held", held_because=f"the notice failed: {reason}")
 
 
+def notice_withheld(case: Case, *, now: float, reason: str) -> Step:
+    """A notice is not sent, for a reason of our own. Without a first notice there is no limit by
+    the rule (promise 1), so a person must decide."""
+    entry = TimelineEntry(at=now, event="notice-withheld", actor="rule", text=reason)
+    if case.state != "watching":
+        return step(case, entry)
+    return step(case, entry, state="held", held_because=f"the notice was not sent: {reason}")
+
+
+def notice_delayed(case: Case, *, now: float, reason: str, until: float) -> Step:
+    """A notice has to wait, by the channel's word or by the customer's quiet times."""
+    text = f"{reason}; the next try is in {duration(until - now)}."
+    return step(case, TimelineEntry(at=now, event="notice-delayed", actor="mail", text=text))
+
+
 def hold(case: Case, *, now: float, by: str, reason: str) -> Step:
     """An operator takes the case out of the clock's hands."""
     if case.state not in ("watching", "notified", "limited"):

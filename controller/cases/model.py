@@ -96,6 +96,10 @@ class Case(Message):
     notice_accepted_at: float | None = None
     deadline: float | None = None
     """No limit before this, unless an operator orders it."""
+    reminders: int = 0
+    """How many were queued."""
+    reminded_of: float | None = None
+    """The deadline that the last of them was about."""
     answers: tuple[AnswerKind, ...] = ()
     solved_at: float | None = None
     """When the customer said so, until that has been checked."""
