@@ -12,7 +12,7 @@ from aiohttp import web
 
 from controller.web.errors import ErrorAnswer
 from controller.web.query import parameter_schemas, required_parameters
-from controller.web.routes import ACCEPTED, Role, Route
+from controller.web.routes import ACCEPTED, Route
 from fairuse_protocol.messages import JSON_CONTENT_TYPE, PROTOCOL_VERSION
 
 DOCUMENT: web.AppKey[bytes] = web.AppKey("openapi", bytes)
