@@ -11,7 +11,7 @@ from controller.cases.erasing import Eraser
 from controller.cases.model import Case
 from controller.cases.steps import CaseRefused
 from controller.fairshare.agreement import AgreementTerms
-from controller.storage import audit, habits, reports, stood
+from controller.storage import audit, habits, mails, reports, stood
 from controller.storage.audit import Audit
 from tests.cases.world import BUSY, World
 from tests.storage.rows import add_case
@@ -96,6 +96,21 @@ async def test_an_erased_case_is_nobodys_and_in_no_list_or_account(world: World)
         assert await stood.between(connection, 0.0, world.now) == []
     with pytest.raises(CaseRefused, match="erased already"):
         await eraser(world)._erase(case.id, "otto", "again")
+
+
+async def test_mail_about_an_erased_case_is_not_kept(world: World) -> None:
+    case = await closed_case(world)
+
+    async def taken(name: str) -> bool:
+        async with world.database.write() as connection:
+            return await mails.take(
+                connection, id=name, case_id=case.id, letter=None, received_at=world.now, raw=b"x"
+            )
+
+    assert await taken("before")
+    await eraser(world).forget(TENANT, by="otto", reason="over")
+    with pytest.raises(mails.UnknownReference):
+        await taken("after")
 
 
 async def test_a_host_whose_effect_was_to_be_measured_goes_on_reporting(world: World) -> None:
