@@ -43,6 +43,7 @@ for command in (
     steps.approve,
     steps.dismiss,
     steps.hold,
+    steps.release,
     steps.lift,
     steps.suspend,
     steps.thaw,

@@ -176,6 +176,15 @@ class Desk:
             case_id, lambda case, now: lifecycle.hold(case, now=now, by=by, reason=reason)
         )
 
+    async def release(self, case_id: str, *, by: str, reason: str) -> Case:
+        """An operator gives a held case back to the clock."""
+        return await self.carry_out(
+            case_id,
+            lambda case, now: lifecycle.release(
+                case, self.policy_of(case), now=now, by=by, reason=reason
+            ),
+        )
+
     async def lift(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator ends the limit now."""
         return await self.carry_out(

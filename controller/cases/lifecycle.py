@@ -204,6 +204,21 @@ def hold(case: Case, *, now: float, by: str, reason: str) -> Step:
     return with_limit_ended(held, case)
 
 
+def release(case: Case, policy: Policy, *, now: float, by: str, reason: str) -> Step:
+    """An operator gives a held case back to the clock.
+
+    Where no notice was accepted, the customer is written to anew, if it goes on; where one was,
+    they have the whole time to answer again from now on.
+    """
+    if case.state != "held":
+        raise CaseRefused(f"a case that is {case.state} is not held")
+    entry = TimelineEntry(at=now, event="released", actor=by, text=reason)
+    if case.notice_accepted_at is None:
+        return step(case, entry, state="watching", held_because="", notice="")
+    deadline = max(case.deadline or 0.0, now + time_to_answer_seconds(case, policy))
+    return step(case, entry, state="notified", held_because="", deadline=deadline)
+
+
 def dismiss(case: Case, *, now: float, by: str, reason: str) -> Step:
     """An operator closes the case for good; a limit that stands is lifted."""
     if case.state == "closed":

@@ -15,6 +15,7 @@ from controller.web import (
     announcing,
     auditing,
     customer,
+    deciding,
     exports,
     forgetting,
     health,
@@ -37,6 +38,7 @@ BODY_SECONDS = 30.0
 ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *operators.ROUTES,
+    *deciding.ROUTES,
     *requests.ROUTES,
     *agreements.ROUTES,
     *announcing.ROUTES,

@@ -99,6 +99,7 @@ _EVENTS = {
     "suspended": message("One of our staff stopped everything on your server for a short while."),
     "suspension-ended": message("Your server went on where it was stopped."),
     "held": message("One of our staff took over the case."),
+    "released": message("One of our staff let the case go on."),
     "not-solved": message(
         "We checked: the load is still there, and others still have to wait. The case goes on."
     ),
