@@ -13,19 +13,13 @@ from datetime import tzinfo
 
 from controller.cases.answers import possible_answers
 from controller.cases.lifecycle import time_to_answer_seconds
-from controller.cases.model import AnswerKind, Case
+from controller.cases.model import Case
 from controller.contact import wording
-from controller.fairshare.policy import Policy, Times
+from controller.contact.answering import TITLES, meanings
+from controller.fairshare.policy import Policy
 from controller.fairshare.sentence import amount, duration
-from controller.language.catalogue import Language, message
+from controller.language.catalogue import Language
 from controller.settings import Mode
-
-_TITLES: dict[AnswerKind, str] = {
-    "acknowledge": message("I am looking into it"),
-    "more-time": message("I need more time"),
-    "solved": message("It is solved"),
-    "dispute": message("This is wrong"),
-}
 
 
 @dataclass(frozen=True)
@@ -95,11 +89,11 @@ def what_happens_to_several(of: Outlook) -> tuple[tuple[str, str], ...]:
 
 def answers(of: Outlook) -> tuple[tuple[str, str], ...]:
     """What can be answered, and what each answer brings about."""
-    means = _meanings(of)
+    means = meanings(of.case, of.policy.times, of.mode, of.language)
     offered = possible_answers(of.case)
     return tuple(
         (of.language.gettext(title), means[kind])
-        for kind, title in _TITLES.items()
+        for kind, title in TITLES.items()
         if kind in offered
     )
 
@@ -152,46 +146,3 @@ def _subsiding(of: Outlook) -> str:
         "When nobody has had to wait for %(time)s, we close the case and tell you.",
         time=duration(of.policy.times.subsides_after, of.language),
     )
-
-
-def _meanings(of: Outlook) -> dict[AnswerKind, str]:
-    gettext, times = of.language.gettext, of.policy.times
-    solved = gettext(
-        "We check for %(time)s. If nobody has to wait any more, the case closes.",
-        time=duration(times.solved_check, of.language),
-    )
-    if of.case.state == "limited":
-        return {
-            "acknowledge": gettext("We know that you have seen this."),
-            "more-time": "",
-            "solved": gettext(
-                "The limit is lifted at once, and we check for %(time)s.",
-                time=duration(times.solved_check, of.language),
-            ),
-            "dispute": gettext("One of our staff looks at the case. The limit runs out by itself."),
-        }
-    return {
-        **_meanings_of_time(of, times),
-        "solved": solved,
-        "dispute": gettext(
-            "One of our staff looks at the case. Until then nothing happens by itself."
-        ),
-    }
-
-
-def _meanings_of_time(of: Outlook, times: Times) -> dict[AnswerKind, str]:
-    gettext = of.language.gettext
-    if of.mode != "enforce":
-        return {
-            "acknowledge": gettext("We know that you have seen this."),
-            "more-time": gettext("We know that it takes longer."),
-        }
-    return {
-        "acknowledge": gettext(
-            "Nothing is limited for the next %(time)s.",
-            time=duration(times.acknowledged, of.language),
-        ),
-        "more-time": gettext(
-            "That adds %(time)s at once.", time=duration(times.more_time, of.language)
-        ),
-    }

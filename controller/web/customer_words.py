@@ -15,10 +15,12 @@ from controller.cases.model import (
 )
 from controller.cases.requests import possible_requests
 from controller.contact import wording
+from controller.contact.answering import TITLES, meanings
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Times
 from controller.language.catalogue import ENGLISH, Language, message
 from controller.language.figures import duration
+from controller.settings import Mode
 from controller.web.customer_reader import Reader
 
 Saying = AnswerKind | RequestKind
@@ -57,22 +59,22 @@ SAID: dict[Saying, str] = {
 }
 _CHOICES: dict[Saying, tuple[str, str, str]] = {
     "solved": (
-        message("It is solved"),
+        TITLES["solved"],
         message("What it was"),
         message("Say that it is solved"),
     ),
     "acknowledge": (
-        message("I am looking into it"),
+        TITLES["acknowledge"],
         message("What you have found so far, if you like"),
         message("Say that I am looking into it"),
     ),
     "more-time": (
-        message("I need more time"),
+        TITLES["more-time"],
         message("What you are waiting for"),
         message("Ask for more time"),
     ),
     "dispute": (
-        message("This is wrong"),
+        TITLES["dispute"],
         message("Why you think so"),
         message("Ask for a person to look"),
     ),
@@ -151,10 +153,11 @@ def refusal(reason: str, language: Language = ENGLISH) -> str:
     return language.gettext(reason) if reason in REFUSALS else reason
 
 
-def choices(case: Case, times: Times, language: Language = ENGLISH) -> tuple[Choice, ...]:
+def choices(
+    case: Case, times: Times, mode: Mode, language: Language = ENGLISH
+) -> tuple[Choice, ...]:
     """What the page offers now."""
-    meanings = _meanings_under_limit if case.state == "limited" else _meanings
-    means = meanings(case, times, language)
+    means = _meanings(case, times, mode, language)
     answers = (kind for kind in possible_answers(case) if kind != "more-time")
     offered: set[Saying] = {*answers, *possible_requests(case)}
     return tuple(
@@ -252,21 +255,15 @@ def _standing(request: CustomerRequest, reader: Reader) -> str:
     return language.gettext("Not granted, on %(moment)s.", moment=decided)
 
 
-def _meanings(case: Case, times: Times, language: Language) -> dict[Saying, str]:
-    more_time = duration(times.more_time, language)
+def _meanings(case: Case, times: Times, mode: Mode, language: Language) -> dict[Saying, str]:
+    means: dict[Saying, str] = dict(meanings(case, times, mode, language).items())
+    if "more-time" in case.answers:
+        means["more-time"] = language.gettext(
+            "You had %(time)s already; one of our staff decides.",
+            time=duration(times.more_time, language),
+        )
     return {
-        "acknowledge": language.gettext(
-            "Nothing is limited for the next %(time)s.", time=duration(times.acknowledged, language)
-        ),
-        "more-time": (
-            language.gettext("You had %(time)s already; one of our staff decides.", time=more_time)
-            if "more-time" in case.answers
-            else language.gettext("That adds %(time)s at once.", time=more_time)
-        ),
-        "solved": language.gettext(
-            "We check for %(time)s. If nobody has to wait any more, the case closes.",
-            time=duration(times.solved_check, language),
-        ),
+        **means,
         "agreement": language.gettext(
             "We can agree on a larger share for your server. One of our staff decides, and you see "
             "the answer here."
@@ -274,23 +271,6 @@ def _meanings(case: Case, times: Times, language: Language) -> dict[Saying, str]
         "load-test": language.gettext(
             "With our consent a test makes no case. One of our staff decides, and you see the "
             "answer here."
-        ),
-        "dispute": language.gettext(
-            "One of our staff looks at the case. Until then nothing happens by itself."
-        ),
-    }
-
-
-def _meanings_under_limit(case: Case, times: Times, language: Language) -> dict[Saying, str]:
-    return {
-        **_meanings(case, times, language),
-        "acknowledge": language.gettext("We know that you have seen this."),
-        "solved": language.gettext(
-            "The limit is lifted at once, and we check for %(time)s.",
-            time=duration(times.solved_check, language),
-        ),
-        "dispute": language.gettext(
-            "One of our staff looks at the case. The limit runs out by itself."
         ),
     }
 
