@@ -16,6 +16,7 @@ from aiohttp import web
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
+from controller.cases.rings import Modes
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.links import CustomerLinks, read_or_make_secret
@@ -78,7 +79,8 @@ async def build_services(
     policies = PolicyBook(
         Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
     )
-    desk = Desk(database, policies, settings.mode, clock)
+    rings = Path(settings.rings_file) if settings.rings_file else None
+    desk = Desk(database, policies, Modes(settings.mode, rings), clock)
     credentials = HostCredentials(database, clock)
     await desk.start()
     await credentials.refresh()
@@ -181,6 +183,7 @@ async def _refresh(services: Services) -> None:
     """What is changed on disk is in force within a second or two, without a restart."""
     services.directory.refresh()
     services.policies.refresh()
+    services.desk.modes.refresh()
 
 
 async def _prune(services: Services) -> None:
@@ -202,7 +205,9 @@ async def _listening(services: Services, tls: ssl.SSLContext | None) -> AsyncIte
         await web.TCPSite(runner, listen.host, listen.port, ssl_context=tls).start()
         port = runner.addresses[0][1]
         scheme = "https" if tls else "http"
-        _log.info("serving %s://%s:%d, mode %s", scheme, listen.host, port, services.desk.mode)
+        _log.info(
+            "serving %s://%s:%d, mode %s", scheme, listen.host, port, services.desk.modes.most
+        )
         yield
     finally:
         await runner.cleanup()

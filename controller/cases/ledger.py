@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controller.cases.book import Book, StandingOrder
 from controller.cases.model import Case, OrderDocument, QueueNotice, Step
 from controller.cases.record import StaleCase, read_case, write_step
+from controller.cases.rings import Modes
 from controller.cases.steps import CaseRefused
-from controller.settings import Mode
 from controller.storage import cases, orders
 from controller.storage.database import Database
 from fairuse_protocol.messages import Resource
@@ -37,9 +37,9 @@ class UnknownCase(Exception):
 class Ledger:
     """Cases, orders and what is open of them. Its callers take turns."""
 
-    def __init__(self, database: Database, mode: Mode, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, modes: Modes, clock: Callable[[], float]) -> None:
         self._database = database
-        self._mode = mode
+        self._modes = modes
         self._clock = clock
         self.book = Book()
         self.awaiting_after: dict[str, Case] = {}
@@ -80,7 +80,8 @@ class Ledger:
             async with self._database.write() as connection:
                 if also is not None and not await also(connection):
                     return previous or done.case
-                await write_step(connection, done, previous, mode=self._mode, now=self._clock())
+                mode = self._modes.on(done.case.host)
+                await write_step(connection, done, previous, mode=mode, now=self._clock())
         except StaleCase as error:
             raise CaseRefused(
                 "the case was changed by someone else just now; look again"

@@ -36,6 +36,8 @@ _AT_A_TIME = 50
 _AT_ONCE = 8
 """Notices under way together: a slow endpoint holds up few others."""
 _LOOK_EVERY_SECONDS = 5.0
+_HELD_BACK_SECONDS = 60.0
+"""When to look again whether a host that was set back to "observe" may be written about."""
 """How long a notice whose retry is due may wait when nothing wakes the loop."""
 
 _document_decoder = msgspec.json.Decoder(NoticeDocument)
@@ -92,7 +94,7 @@ class Dispatcher:
 
     async def send_due(self, now: float) -> None:
         """One pass: every notice that is due is tried once, whatever becomes of the others."""
-        if self._desk.mode == "observe":
+        if self._desk.modes.most == "observe":
             return
         async with self._passing:
             async with self._database.read() as connection:
@@ -135,6 +137,8 @@ class Dispatcher:
         case = await self._desk.case(row.case_id)
         if case is not None and (reason := overtaken(kind, document, case)):
             return GiveUp(reason)
+        if self._desk.modes.on(document.case.host) == "observe":
+            return RetryAt(now + _HELD_BACK_SECONDS, 'the ring of its host is at "observe"')
         tenant = self._directory.tenant(document.case.tenant)
         people = tenant.people() if tenant else ()
         ways = [(each, name) for each in people for name in each.channels]

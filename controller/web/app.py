@@ -17,6 +17,7 @@ from controller.web import (
     health,
     openapi,
     operators,
+    rollout,
     status,
 )
 from controller.web.auth import authorise
@@ -36,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     *operators.ROUTES,
     *agreements.ROUTES,
     *auditing.ROUTES,
+    *rollout.ROUTES,
     *customer.ROUTES,
     *status.ROUTES,
     *openapi.ROUTES,

@@ -118,7 +118,7 @@ async def _page(
     policy = services.policies.policy_for(case.tenant, case.host)
     language = _language(services, case)
     values = {
-        "mode": services.desk.mode,
+        "mode": services.desk.modes.on(case.host),
         "paused": services.desk.paused,
         "provider": services.settings.contact.provider_name,
         "policy": policy,

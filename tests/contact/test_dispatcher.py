@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from controller.tenants import TenantContact
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from controller.cases.model import Case, StandingLimit
 from controller.cases.policies import OnePolicy
 from controller.cases.policybook import PolicyBook
 from controller.cases.record import write_step
+from controller.cases.rings import Modes
 from controller.contact.attempts import (
     GiveUp,
     RetryAt,
@@ -36,7 +38,6 @@ from controller.fairshare.policy import Policy
 from controller.settings import Contact, Mode, Smtp
 from controller.storage import notices
 from controller.storage.database import Database
-from controller.tenants import TenantContact
 from fairuse_protocol.units import Duration
 from tests.contact import samples
 from tests.contact.servers import mail_server
@@ -117,7 +118,7 @@ async def outbox(
             await write_step(connection, opened, None, mode="contact", now=NOW)
             await write_step(connection, queued, opened.case, mode="contact", now=NOW)
         made = Outbox(database, None, ContactDirectory(directory / "tenants.toml"))  # type: ignore[arg-type]  # set below: its clock is the outbox's
-        made.desk = Desk(database, OnePolicy(policy), mode, lambda: made.now)
+        made.desk = Desk(database, OnePolicy(policy), Modes(mode), lambda: made.now)
         await made.desk.start()
         yield made
     finally:

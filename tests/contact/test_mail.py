@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import trustme
+from controller.tenants import TenantContact
 from PIL import Image
 
 from controller.contact.delivery import Accepted, Refused
 from controller.contact.mail import InvalidAddress, MailChannel, compose
 from controller.contact.notice import RenderedNotice, render
 from controller.settings import Smtp
-from controller.tenants import TenantContact
 from tests.contact import samples
 from tests.contact.servers import MailServer, mail_server
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from controller.tenants import TenantContact
 
 from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Closing, Effect, NoticeDocument, NoticeKind
 from controller.contact.notice import RenderedNotice, render
 from controller.fairshare.policy import Policy
 from controller.language.catalogue import languages
-from controller.tenants import TenantContact
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
 

@@ -13,11 +13,11 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from controller.tenants import TenantContact
 
 from controller.contact.delivery import Accepted, Refused
 from controller.contact.notice import render
 from controller.contact.webhook import InvalidEndpoint, WebhookChannel, read_secret, signature
-from controller.tenants import TenantContact
 from tests.contact import samples
 from tests.contact.servers import Call, WebhookReceiver, webhook_receiver
 
