@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from controller.cases.model import Case
+from controller.cases.rings import Ring
 from controller.cases.views import HostView
 from controller.settings import Mode
 from controller.storage import tokens
@@ -93,12 +94,16 @@ async def show_gate(request: web.Request) -> web.Response:
         version=importlib.metadata.version("fairuse"),
         mode=desk.modes.most,
         paused=desk.paused,
-        rings=tuple(RingLine(name=each.name, mode=each.mode, hosts=each.hosts) for each in desk.modes.rings),
+        rings=tuple(map(_ring_line, desk.modes.rings)),
         hosts=len(views),
         held=len(held),
         reasons=reasons_to_stop(views, held, problems, now=now),
     )
     return web.Response(body=msgspec.json.encode(answer), content_type=JSON_CONTENT_TYPE)
+
+
+def _ring_line(ring: Ring) -> RingLine:
+    return RingLine(name=ring.name, mode=ring.mode, hosts=ring.hosts)
 
 
 async def revoke_host(request: web.Request) -> web.Response:
