@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-host host-shell wheelhouse lint-ansible ansible-readme check constraints catalogues format clean
+.PHONY: help setup demo run test test-host host-shell wheelhouse debs lint-ansible ansible-readme check constraints catalogues format clean
 
 help:
 	@echo "make demo    the whole story on this machine's kernel, about two minutes"
@@ -47,6 +47,10 @@ check: setup
 # Files that install themselves on hypervisors and controllers, for the Python that makes them.
 wheelhouse: setup
 	$(BIN)/python -m tools.wheelhouse $(ARGS)
+
+# For the Debian whose Python this is.
+debs: wheelhouse
+	$(BIN)/python -m tools.debs
 
 # Ansible is no part of the product's environment, so it has one of its own.
 ANSIBLE := .venv-ansible
