@@ -17,9 +17,13 @@ from aiohttp import web
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
 from controller.cases.rings import Modes
+from controller.contact.addresses import CaseAddresses
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
-from controller.contact.links import CustomerLinks, read_or_make_secret
+from controller.contact.inbound.imap import ImapReader
+from controller.contact.inbound.mailroom import Mailroom
+from controller.contact.inbound.taking import take
+from controller.contact.links import SECRET_BYTES, CustomerLinks, read_or_make_secret
 from controller.settings import ControllerSettings, Listen
 from controller.storage import reports
 from controller.storage.database import Database
@@ -54,6 +58,7 @@ async def serve(settings: ControllerSettings) -> int:
     database = await Database.open(settings.storage.database)
     try:
         services = await build_services(settings, database, time.time)
+        addresses = _addresses(settings)
         dispatcher = build_dispatcher(
             settings.contact,
             services.policies,
@@ -62,9 +67,10 @@ async def serve(settings: ControllerSettings) -> int:
             services.links,
             services.directory,
             services.clock,
+            addresses,
         )
         try:
-            return await _run(services, dispatcher, tls, stop)
+            return await _run(services, dispatcher, addresses, tls, stop)
         finally:
             await dispatcher.close()
     finally:
@@ -90,7 +96,7 @@ async def build_services(
         database=database,
         desk=desk,
         clock=clock,
-        links=_links(settings, clock),
+        links=CustomerLinks(_secret(settings), settings.contact.page_url, clock),
         directory=directory,
         credentials=credentials,
         intake=Intake(database),
@@ -104,12 +110,24 @@ def _directory(settings: ControllerSettings) -> ContactDirectory:
     return ContactDirectory(path, required=settings.mode != "observe")
 
 
-def _links(settings: ControllerSettings, clock: Callable[[], float]) -> CustomerLinks:
+def _secret(settings: ControllerSettings) -> bytes:
+    """What signs the customers' links and the addresses that their mail comes back to."""
     path = Path(settings.contact.link_secret_file)
     try:
-        return CustomerLinks(read_or_make_secret(path), settings.contact.page_url, clock)
-    except (OSError, ValueError) as error:
+        secret = read_or_make_secret(path)
+    except OSError as error:
         raise SettingsError(f"contact.link_secret_file: {path}: {error}") from error
+    if len(secret) < SECRET_BYTES:
+        raise SettingsError(
+            f"contact.link_secret_file: {path}: expected {SECRET_BYTES} bytes or more, "
+            f"found {len(secret)}"
+        )
+    return secret
+
+
+def _addresses(settings: ControllerSettings) -> CaseAddresses | None:
+    mailbox = settings.contact.mailbox.reply_to
+    return CaseAddresses(_secret(settings), mailbox) if mailbox else None
 
 
 def _tls(listen: Listen) -> ssl.SSLContext | None:
@@ -128,7 +146,11 @@ def _tls(listen: Listen) -> ssl.SSLContext | None:
 
 
 async def _run(
-    services: Services, dispatcher: Dispatcher, tls: ssl.SSLContext | None, stop: asyncio.Event
+    services: Services,
+    dispatcher: Dispatcher,
+    addresses: CaseAddresses | None,
+    tls: ssl.SSLContext | None,
+    stop: asyncio.Event,
 ) -> int:
     """Everything until `stop`; a task that dies ends all the others and the program."""
     work: dict[str, Callable[[], Awaitable[None]]] = {
@@ -138,6 +160,7 @@ async def _run(
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
+        **(_mail_coming_back(services, addresses) if addresses else {}),
     }
     status = 0
     try:
@@ -153,6 +176,24 @@ async def _run(
             _log.critical("the controller ends: %s", error)
         status = 1
     return status
+
+
+def _mail_coming_back(
+    services: Services, addresses: CaseAddresses
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    imap = services.settings.contact.mailbox.imap
+    mailroom = Mailroom(
+        services.database, services.desk, services.directory, addresses, services.clock
+    )
+    work: dict[str, Callable[[], Awaitable[None]]] = {"judging mail": mailroom.run}
+    if imap.host:
+        reader = ImapReader(
+            imap,
+            addresses,
+            lambda raw: take(services.database, addresses, raw, services.clock()),
+        )
+        work["reading the mailbox"] = reader.run
+    return work
 
 
 def _spare_the_collector() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,14 @@ from fairuse_protocol.units import Duration
 
 Mode = Literal["observe", "contact", "enforce"]
 """observe: watch only. contact: write to customers too. enforce: order limits too."""
+
+
+MAILBOX_CHARACTERS = 12
+"""With "+b.", a notice's id of up to 32 and "." with a signature of 16, that makes 64 octets:
+the longest local part (RFC 5321, section 4.5.3.1.1)."""
+_PLAIN_ADDRESS = re.compile(
+    rf"[a-z0-9._-]{{1,{MAILBOX_CHARACTERS}}}@[a-z0-9]([a-z0-9.-]{{0,250}}[a-z0-9])?", re.IGNORECASE
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -77,6 +86,93 @@ class Smtp(Settings):
             )
 
 
+class Imap(Settings):
+    """The mailbox that customers' answers arrive in, read over IMAP."""
+
+    host: str = ""
+    port: int = 993
+    security: Literal["tls", "starttls", "none"] = "tls"
+    """none is accepted for loopback hosts only."""
+    username: str = ""
+    password_file: str = ""
+    folder: str = "INBOX"
+    taken_folder: str = "Fairuse"
+    """Mail that was taken is moved there; made when it is missing."""
+    look_every: Duration = Duration(30)
+
+    def __post_init__(self) -> None:
+        """A password never travels in the clear, and taken mail is not found again."""
+        if self.host:
+            require(
+                self.security != "none" or is_loopback(self.host),
+                "security",
+                expected='"tls" or "starttls" for a host that is not loopback',
+                found='"none"',
+            )
+            require(
+                bool(self.username and self.password_file),
+                "username",
+                expected="username and password_file",
+                found="one of them empty",
+            )
+            require(
+                self.folder != self.taken_folder,
+                "taken_folder",
+                expected="another folder than folder",
+                found=f'"{self.taken_folder}"',
+            )
+            require(
+                self.look_every >= 1,
+                "look_every",
+                expected="1s or more",
+                found=str(self.look_every),
+            )
+
+
+class Mailbox(Settings):
+    """Where customers' answers and bounces come back to. Needs plus-addressing."""
+
+    reply_to: str = ""
+    """The mailbox's plain address; empty: nothing that comes back is read."""
+    imap: Imap = Imap()
+
+    def __post_init__(self) -> None:
+        """Signed addresses are made of it, and no local part is longer than 64 octets."""
+        if self.reply_to:
+            require(
+                _PLAIN_ADDRESS.fullmatch(self.reply_to) is not None,
+                "reply_to",
+                expected="a plain address whose part before the @ has 1 to "
+                f"{MAILBOX_CHARACTERS} of a-z, 0-9, . _ -",
+                found=f'"{self.reply_to}"',
+            )
+        require(
+            not self.imap.host or bool(self.reply_to),
+            "reply_to",
+            expected="the mailbox's address, since imap.host is set",
+            found="nothing",
+        )
+
+
+class Command(Settings):
+    """The provider's own program for the channel "command": tickets, chat, anything."""
+
+    argv: tuple[str, ...] = ()
+    """The program by its absolute path, and its arguments; no shell. Empty: no such channel."""
+    timeout: Duration = Duration(30)
+    """It is killed with whatever it started when it takes longer."""
+
+    def __post_init__(self) -> None:
+        """What is run does not depend on where the controller was started."""
+        require(
+            not self.argv or self.argv[0].startswith("/"),
+            "argv",
+            expected="a program by its absolute path first",
+            found=f'"{self.argv[0]}"' if self.argv else "nothing",
+        )
+        require(1 <= self.timeout <= 600, "timeout", expected="1s to 10m", found=str(self.timeout))
+
+
 class Contact(Settings):
     """How customers are reached."""
 
@@ -87,9 +183,32 @@ class Contact(Settings):
     """Signs the customers' links; made on first use."""
     link_valid: Duration = Duration(14 * 86400)
     tenants_file: str = "/etc/fairuse/tenants.toml"
+    templates: str = ""
+    """A folder with templates of the provider's own; empty: the built-in letters."""
     smtp: Smtp = Smtp()
+    mailbox: Mailbox = Mailbox()
+    command: Command = Command()
     retry_for: Duration = Duration(24 * 3600)
     """A notice that no channel accepted for this long puts its case on hold."""
+    next_contact_after: Duration = Duration(15 * 60)
+    """For how long one contact's channels may ask to try again before the next contact is tried
+    too. A refusal for good passes it on at once."""
+    group_interval: Duration = Duration(120)
+    """First notices about one tenant that come within it make one letter: the first of them waits
+    for so long. One about something critical does not wait."""
+    most_a_day: int = 10
+    """Notices in 24 hours about one resource of a tenant on one host. One more is not sent; of a
+    limit that started or ended a customer is always told."""
+
+    def __post_init__(self) -> None:
+        """A tenant who is never written to could never be limited by rule."""
+        require(self.most_a_day >= 1, "most_a_day", expected="1 or more", found=self.most_a_day)
+        require(
+            self.group_interval <= 3600,
+            "group_interval",
+            expected="at most 1h: neighbours are waiting",
+            found=str(self.group_interval),
+        )
 
 
 class ControllerSettings(Settings):

@@ -14,6 +14,7 @@ from fairuse_cli.tables import STATE_STYLES, what_next
 
 _CHART_HEIGHT = 6
 _CHART_WIDTH = 60
+_TRIES_SHOWN = 6
 _CHART_MARGINS = 24
 """The figures on the left and "fair share" on the right."""
 
@@ -27,6 +28,8 @@ def case_screen(answer: CaseAnswer, *, width: int, plain: bool) -> RenderableTyp
     parts += ["", Text("What happened", "bold"), _timeline(answer)]
     if answer.notices:
         parts += ["", Text("Notices", "bold"), _notices(answer)]
+    if answer.mails:
+        parts += ["", Text("Mail that came back", "bold"), _mails(answer)]
     return Group(*parts)
 
 
@@ -178,8 +181,20 @@ def _notices(answer: CaseAnswer) -> Table:
         table.add_row(
             figures.clock(notice.queued_at, answer.at),
             notice.kind,
-            Text(_delivery(notice, answer.at)),
+            Text("\n".join((_delivery(notice, answer.at), *_tries(notice, answer.at)))),
         )
+    return table
+
+
+def _mails(answer: CaseAnswer) -> Table:
+    """With the whole text, since the history has the sender's own words only."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for mail in answer.mails:
+        said = "\n".join(part for part in (mail.sender, mail.subject, mail.text) if part)
+        table.add_row(figures.clock(mail.received_at, answer.at), mail.outcome, Text(said))
     return table
 
 
@@ -188,7 +203,24 @@ def _delivery(notice: Notice, now: float) -> str:
     if notice.accepted_at is not None:
         return f"accepted {figures.clock(notice.accepted_at, now)} by {notice.channel}{said}"
     if notice.failed_at is not None:
-        return f"given up after {notice.tries} tries{said}"
-    if notice.tries == 0 or notice.next_try_at is None:
+        return (f"given up after {notice.tries} tries" if notice.tries else "not sent") + said
+    if notice.next_try_at is None:
         return "waiting to be sent"
+    if notice.tries == 0:
+        return f"to be sent {figures.clock(notice.next_try_at, now)}"
     return f"tried {notice.tries} times, next {figures.clock(notice.next_try_at, now)}{said}"
+
+
+def _tries(notice: Notice, now: float) -> list[str]:
+    """The last tries of its letter, unless the first one says all."""
+    shown = notice.deliveries[-_TRIES_SHOWN:]
+    if len(shown) < 2 and all(each.outcome == "accepted" for each in shown):
+        return []
+    lines = [
+        f"{figures.clock(each.at, now)} {each.contact}, {each.channel}: "
+        f"{each.outcome}: {each.answer}"
+        for each in shown
+    ]
+    if len(notice.deliveries) > len(shown):
+        lines.insert(0, f"{len(notice.deliveries) - len(shown)} tries before")
+    return lines

@@ -12,6 +12,9 @@ from controller.cases.steps import CaseRefused, step, with_limit_ended, without_
 from controller.fairshare.policy import Policy
 from controller.fairshare.sentence import duration
 
+THEY_WROTE = " They wrote: "
+"""Where the customer's own words begin in a line of the history."""
+
 
 def possible_answers(case: Case) -> tuple[AnswerKind, ...]:
     """What the customer's page offers now."""
@@ -29,7 +32,7 @@ def answer(case: Case, kind: AnswerKind, note: str, policy: Policy, *, now: floa
     """Take the customer's answer, or raise CaseRefused with a sentence for them."""
     if kind not in possible_answers(case):
         raise CaseRefused(_why_not(case, kind))
-    text = _TEXTS[kind] + (f" They wrote: {note}" if note else "")
+    text = _TEXTS[kind] + (f"{THEY_WROTE}{note}" if note else "")
     entry = TimelineEntry(at=now, event=f"answered-{kind}", actor="customer", text=text)
     answers = (*case.answers, kind)
     if kind == "dispute":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,7 +30,7 @@ from controller.cases.steps import CaseRefused
 from controller.cases.views import HostView
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
-from controller.storage import cases, notices, orders, switches, timeline
+from controller.storage import cases, orders, switches, timeline
 from controller.storage.database import Database
 from fairuse_protocol.limits import LimitOrder, SuspendOrder
 from fairuse_protocol.messages import Resource
@@ -133,31 +133,6 @@ class Desk:
                         await self._ledger.commit(done, case)
                         break  # the other's turn is the next tick
 
-    async def notice_accepted(
-        self, notice_id: str, case_id: str, at: float, channel: str, answer: str
-    ) -> None:
-        """A channel took the notice: recorded with the case's step, in one transaction."""
-        await self.carry_out(
-            case_id,
-            lambda case, _: lifecycle.notice_accepted(
-                case, self.policy_of(case), at=at, channel=channel, answer=answer
-            ),
-            also=lambda connection: notices.mark_accepted(
-                connection, notice_id, at=at, channel=channel, answer=answer
-            ),
-        )
-
-    async def notice_failed(self, notice_id: str, case_id: str, reason: str) -> None:
-        """No channel will take the notice."""
-        now = self._clock()
-        await self.carry_out(
-            case_id,
-            lambda case, _: lifecycle.notice_failed(case, now=now, reason=reason),
-            also=lambda connection: notices.mark_failed(
-                connection, notice_id, at=now, answer=reason
-            ),
-        )
-
     async def answer(self, case_id: str, kind: AnswerKind, note: str) -> Case:
         """The customer answers. CaseRefused says why not, UnknownCase if there is none."""
         return await self.carry_out(
@@ -235,6 +210,21 @@ class Desk:
         async with self._turn:
             case = await self._ledger.newest(case_id)
             return await self._ledger.commit(transition(case, self._clock()), case, also)
+
+    async def carry_out_together(
+        self,
+        case_ids: Sequence[str],
+        transition: Callable[[Case, float], Step],
+        also: Callable[[AsyncConnection], Awaitable[bool]],
+    ) -> bool:
+        """The same for several cases at once: all of their steps and `also`, or nothing of it.
+
+        Whether it was done; CaseRefused or UnknownCase says why it could not be.
+        """
+        async with self._turn:
+            cases_now = [await self._ledger.newest(case_id) for case_id in case_ids]
+            steps = [(transition(case, self._clock()), case) for case in cases_now]
+            return await self._ledger.commit_together(steps, also)
 
     def policy_of(self, case: Case) -> Policy:
         """The policy in force for the case's tenant on its host."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +32,10 @@ def new_case_id() -> str:
 
 class UnknownCase(Exception):
     """There is no case with this id."""
+
+
+class _NotTaken(Exception):
+    """Undoes a transaction whose condition did not hold."""
 
 
 class Ledger:
@@ -76,18 +80,34 @@ class Ledger:
         previous: Case | None,
         also: Callable[[AsyncConnection], Awaitable[bool]] | None = None,
     ) -> Case:
+        taken = await self.commit_together([(done, previous)], also)
+        return done.case if taken or previous is None else previous
+
+    async def commit_together(
+        self,
+        steps: Sequence[tuple[Step, Case | None]],
+        also: Callable[[AsyncConnection], Awaitable[bool]] | None = None,
+    ) -> bool:
+        """Store steps of different cases, each with the version that it follows: all or none.
+
+        Whether they were taken: not when `also`, in the same transaction, returns False.
+        """
         try:
             async with self._database.write() as connection:
                 if also is not None and not await also(connection):
-                    return previous or done.case
-                mode = self._modes.on(done.case.host)
-                await write_step(connection, done, previous, mode=mode, now=self._clock())
+                    raise _NotTaken
+                for done, previous in steps:
+                    mode = self._modes.on(done.case.host)
+                    await write_step(connection, done, previous, mode=mode, now=self._clock())
+        except _NotTaken:
+            return False
         except StaleCase as error:
             raise CaseRefused(
                 "the case was changed by someone else just now; look again"
             ) from error
-        self.settle(done)
-        return done.case
+        for done, _ in steps:
+            self.settle(done)
+        return True
 
     def settle(self, done: Step) -> None:
         """The caches follow what is stored."""

@@ -13,7 +13,7 @@ import msgspec
 
 from controller.cases.model import Case, Closing, QueueNotice, Step, TimelineEntry
 from controller.cases.steps import CaseRefused, close, step, with_limit_ended, without_limit
-from controller.fairshare.evidence import Sample, Verdict
+from controller.fairshare.evidence import Outcome, Sample, Verdict
 from controller.fairshare.policy import Policy, keep_rule
 from controller.fairshare.rule import severity_of
 from controller.fairshare.sentence import amount, duration, sentence
@@ -81,8 +81,22 @@ def see_verdict(
     if now - case.last_disproportionate_at < policy.times.subsides_after:
         return None
     closing: Closing = "resolved" if "solved" in case.answers else "subsided"
-    how = verdict.outcome if present else "it is no longer on this host"
-    return close(case, closing, now, actor="rule", text=f"The usage subsided: {how}.")
+    how = _CALM[verdict.outcome] if present else "The tenant is no longer on this host."
+    return close(case, closing, now, actor="rule", text=how)
+
+
+_CALM: dict[Outcome, str] = {
+    "disproportionate": "",
+    "nobody-harmed": "The load went down: no neighbour waits any more.",
+    "not-contended": "The load went down: the machine has capacity to spare.",
+    "within-share": "The load went down: the use is near the fair share again.",
+    "not-the-cause": "The tenant is no longer what its neighbours wait for.",
+    "not-sustained": "The load went down for most of the time.",
+    "not-measured": "Too little was measured to go on.",
+    "agreed": "The use is exempt by agreement.",
+    "consented-test": "The use is a load test with consent.",
+}
+"""What each outcome means for a case that closes on it. None closes on the first."""
 
 
 def see_agreement(case: Case, verdict: Verdict) -> Step | None:
@@ -162,6 +176,21 @@ def notice_failed(case: Case, *, now: float, reason: str) -> Step:
     if case.state != "watching":
         return step(case, entry)
     return step(case, entry, state="held", held_because=f"the notice failed: {reason}")
+
+
+def notice_withheld(case: Case, *, now: float, reason: str) -> Step:
+    """A notice is not sent, for a reason of our own. Without a first notice there is no limit by
+    the rule (promise 1), so a person must decide."""
+    entry = TimelineEntry(at=now, event="notice-withheld", actor="rule", text=reason)
+    if case.state != "watching":
+        return step(case, entry)
+    return step(case, entry, state="held", held_because=f"the notice was not sent: {reason}")
+
+
+def notice_delayed(case: Case, *, now: float, reason: str, until: float) -> Step:
+    """A notice has to wait, by the channel's word or by the customer's quiet times."""
+    text = f"{reason}; the next try is in {duration(until - now)}."
+    return step(case, TimelineEntry(at=now, event="notice-delayed", actor="mail", text=text))
 
 
 def hold(case: Case, *, now: float, by: str, reason: str) -> Step:

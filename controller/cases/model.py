@@ -13,7 +13,7 @@ State = Literal["watching", "notified", "limited", "held", "closed"]
 OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
 
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
-NoticeKind = Literal["first-notice", "limit-started", "limit-ended", "closed"]
+NoticeKind = Literal["first-notice", "reminder", "limit-started", "limit-ended", "closed"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
 
 
@@ -73,6 +73,10 @@ class Case(Message):
     notice_accepted_at: float | None = None
     deadline: float | None = None
     """No limit before this, unless an operator orders it."""
+    reminders: int = 0
+    """How many were queued."""
+    reminded_of: float | None = None
+    """The deadline that the last of them was about."""
     answers: tuple[AnswerKind, ...] = ()
     held_because: str = ""
     limit: StandingLimit | None = None

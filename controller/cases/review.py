@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from controller.cases import lifecycle, limiting, suspending
+from controller.cases import lifecycle, limiting, reminding, suspending
 from controller.cases.limiting import Circumstances
 from controller.cases.model import Case, Step
 from controller.fairshare.evidence import Verdict
@@ -107,6 +107,10 @@ def _without_limit(
         case = seen.case
     if case.state == "closed":
         return
+    reminder = reminding.due_reminder(case, verdict, policy, circumstances)
+    if reminder is not None:
+        yield reminder
+        case = reminder.case
     due = limiting.due_limit(case, verdict, scene.newest, policy, circumstances)
     if due is not None:
         yield due

@@ -7,44 +7,40 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from controller.contact.chart import (
-    HEIGHT,
-    PLOT_BOTTOM,
-    PLOT_LEFT,
-    PLOT_RIGHT,
-    PLOT_TOP,
-    WIDTH,
-    Chart,
-    Point,
-)
+from controller.contact.chart import Chart, Point, Tick
 
-_SCALE = 2
-"""Drawn at twice the shown size, for sharp text on dense screens."""
-_LEGEND_HEIGHT = 100
-_FONT_SIZE = 14
+_SCALE = 3
+"""Drawn at three times the size in which a telephone shows it, for sharp text on dense screens."""
+_LEGEND_ROW = 22
+_LEGEND_ROWS = 4
+_FONT_SIZE = 13
+_MARGIN = 12
 
 # The page's light colours: a picture cannot follow the reader's theme, so it brings its own ground.
 _GROUND = "#ffffff"
 _TEXT = "#4b5563"
 _GRID = "#e5e7eb"
-_WAITED = "#fde5b0"
+_WAITED = "#fef0cd"
+_WAITING = "#f2a93b"
 _USAGE = "#1d4ed8"
 _SHARE = "#15803d"
 _CAPACITY = "#6b7280"
 
 
 def draw_png(chart: Chart) -> bytes:
-    """The picture, `WIDTH` wide when shown, at twice that in pixels."""
-    size = (WIDTH * _SCALE, (HEIGHT + _LEGEND_HEIGHT) * _SCALE)
+    """The picture, meant to be shown about as wide as the chart's frame, at most twice that."""
+    frame = chart.frame
+    size = (frame.width * _SCALE, (frame.height + _LEGEND_ROWS * _LEGEND_ROW + 8) * _SCALE)
     image = Image.new("RGB", size, _GROUND)
     brush = _Brush(image)
     for left, right in chart.waited:
-        brush.fill([(left, PLOT_TOP), (right, PLOT_TOP), (right, PLOT_BOTTOM), (left, PLOT_BOTTOM)])
+        brush.box((left, frame.top), (right, frame.bottom), _WAITED)
     _draw_axes(brush, chart)
+    _draw_waiting(brush, chart)
     _draw_lines(brush, chart)
     _draw_legend(brush, chart)
     file = io.BytesIO()
-    image.quantize(64, Image.Quantize.FASTOCTREE).save(file, "PNG")
+    image.quantize(64, Image.Quantize.FASTOCTREE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
@@ -55,9 +51,13 @@ class _Brush:
         self._draw = ImageDraw.Draw(image)
         self._font = ImageFont.load_default(_FONT_SIZE * _SCALE)
 
-    def fill(self, points: Sequence[Point]) -> None:
-        """An area in which others waited."""
-        self._draw.polygon(_scaled(points), fill=_WAITED)
+    def fill(self, points: Sequence[Point], color: str) -> None:
+        """An area."""
+        self._draw.polygon(_scaled(points), fill=color)
+
+    def box(self, start: Point, end: Point, color: str) -> None:
+        """An area from one corner to the opposite one."""
+        self.fill([start, (end[0], start[1]), end, (start[0], end[1])], color)
 
     def line(self, points: Sequence[Point], color: str, width: float = 1.0) -> None:
         self._draw.line(_scaled(points), fill=color, width=round(width * _SCALE), joint="curve")
@@ -79,18 +79,30 @@ def _scaled(points: Sequence[Point]) -> list[Point]:
 
 
 def _draw_axes(brush: _Brush, chart: Chart) -> None:
-    brush.text((2, 12), chart.axis_title, "lm")
-    for tick in chart.y_ticks:
-        brush.line([(PLOT_LEFT, tick.at), (PLOT_RIGHT, tick.at)], _GRID)
-        brush.text((PLOT_LEFT - 8, tick.at), tick.label, "rm")
+    frame = chart.frame
+    brush.text((_MARGIN, 14), chart.axis_title, "lm")
+    brush.text((_MARGIN, frame.waiting_top - 18), chart.waiting_title, "lm")
+    for tick in (*chart.y_ticks, *chart.waiting_ticks):
+        _draw_level(brush, chart, tick)
     for tick in chart.x_ticks:
-        brush.text((tick.at, PLOT_BOTTOM + 16), tick.label, "mm")
-    brush.text((PLOT_RIGHT, PLOT_BOTTOM + 38), chart.time_title, "rm")
+        brush.text((tick.at, frame.waiting_bottom + 16), tick.label, "mm")
+    brush.text((frame.right, frame.waiting_bottom + 36), chart.time_title, "rm")
+
+
+def _draw_level(brush: _Brush, chart: Chart, tick: Tick) -> None:
+    brush.line([(chart.frame.left, tick.at), (chart.frame.right, tick.at)], _GRID)
+    brush.text((chart.frame.left - 8, tick.at), tick.label, "rm")
+
+
+def _draw_waiting(brush: _Brush, chart: Chart) -> None:
+    ground = chart.frame.waiting_bottom
+    for run in chart.waiting:
+        brush.fill([(run[0][0], ground), *run, (run[-1][0], ground)], _WAITING)
 
 
 def _draw_lines(brush: _Brush, chart: Chart) -> None:
     level = chart.capacity_y
-    brush.dashes((PLOT_LEFT, level), (PLOT_RIGHT, level), _CAPACITY, 1.5)
+    brush.dashes((chart.frame.left, level), (chart.frame.right, level), _CAPACITY, 1.5)
     for run in chart.usage:
         brush.line(run, _USAGE, 2)
     for run in chart.fair_share:
@@ -98,18 +110,18 @@ def _draw_lines(brush: _Brush, chart: Chart) -> None:
 
 
 def _draw_legend(brush: _Brush, chart: Chart) -> None:
-    left, right = PLOT_LEFT, PLOT_LEFT + 22
+    left, right = _MARGIN, _MARGIN + 22
     for row, (color, label) in enumerate(
         (
             (_USAGE, chart.usage_label),
             (_SHARE, chart.fair_share_label),
             (_CAPACITY, chart.capacity_label),
-            (_WAITED, chart.waited_label),
+            (_WAITING, chart.waited_label),
         )
     ):
-        y = HEIGHT + 10 + row * 23
-        if color == _WAITED:
-            brush.fill([(left, y - 7), (right, y - 7), (right, y + 7), (left, y + 7)])
+        y = chart.frame.height + 10 + row * _LEGEND_ROW
+        if color == _WAITING:
+            brush.box((left, y - 6), (right, y + 6), color)
         elif color == _CAPACITY:
             brush.dashes((left, y), (right, y), color, 2)
         else:

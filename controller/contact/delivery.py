@@ -15,6 +15,8 @@ class Accepted:
 
     channel: str
     answer: str
+    sent_to: tuple[str, ...] = ()
+    """The mail addresses that it was accepted for."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Refused:
     channel: str
     reason: str
     for_good: bool
+    again_after_seconds: float = 0.0
+    """What the other side asked for, if it did."""
 
 
 Outcome = Accepted | Refused

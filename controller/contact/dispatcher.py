@@ -1,28 +1,35 @@
 """Sends what is in the outbox, and records what became of it.
 
-A notice counts as delivered only when a channel accepted it (promise 1). Its ids come from the
-notice alone: when a crash between acceptance and record leaves in doubt whether it was sent, it
-goes out again as the same message (promise 5).
+A notice counts as delivered only when a channel accepted it (promise 1). Which notices make one
+letter is stored before its first try, and a letter's id comes from that alone: when a crash between
+acceptance and record leaves in doubt whether it was sent, it goes out again as the same message
+(promise 5).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-
-import msgspec
+from dataclasses import replace
 
 from controller.cases.desk import Desk
-from controller.cases.model import NoticeDocument, NoticeKind
+from controller.cases.limiting import DAY_SECONDS
 from controller.cases.policybook import PolicyBook
+from controller.contact import recording
+from controller.contact.addresses import CaseAddresses
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
-from controller.contact.delivery import Accepted, Channel, Outcome, Refused
+from controller.contact.command import CommandChannel
 from controller.contact.directory import ContactDirectory
+from controller.contact.grouping import Send, Wait, Withhold, decide
+from controller.contact.letters import Letter, due_letters, queued
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
-from controller.contact.notice import NoticeTerms, render
+from controller.contact.notice import NoticeTerms, Queued
+from controller.contact.own_templates import own_templates
+from controller.contact.postman import Postman, Tried
+from controller.contact.routing import in_order, without_addresses
+from controller.contact.timing import letter_not_before
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
 from controller.storage import notices
@@ -33,14 +40,13 @@ from controller.tenants import TenantContact
 _log = logging.getLogger(__name__)
 
 _AT_A_TIME = 50
+"""Tenants in one pass."""
 _AT_ONCE = 8
-"""Notices under way together: a slow endpoint holds up few others."""
-_LOOK_EVERY_SECONDS = 5.0
+"""Tenants served together: a slow endpoint holds up few others."""
 _HELD_BACK_SECONDS = 60.0
 """When to look again whether a host that was set back to "observe" may be written about."""
+_LOOK_EVERY_SECONDS = 5.0
 """How long a notice whose retry is due may wait when nothing wakes the loop."""
-
-_document_decoder = msgspec.json.Decoder(NoticeDocument)
 
 
 class Dispatcher:
@@ -50,24 +56,22 @@ class Dispatcher:
         self,
         database: Database,
         desk: Desk,
-        channels: Sequence[Channel],
+        postman: Postman,
         directory: ContactDirectory,
-        terms: NoticeTerms,
+        settings: Contact,
         *,
-        retry_for: float,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._desk = desk
-        self._channels = {channel.name: channel for channel in channels}
+        self._postman = postman
         self._directory = directory
-        self._terms = terms
-        self._retry_for = retry_for
+        self._settings = settings
         self._clock = clock
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._unrecorded: dict[str, tuple[Accepted, float]] = {}
+        self._unrecorded: dict[str, tuple[Tried, float]] = {}
         """Accepted, but the store did not take the record yet: not to be sent a second time."""
 
     async def run(self) -> None:
@@ -89,102 +93,155 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Let the channels go."""
-        for channel in self._channels.values():
-            await channel.close()
+        await self._postman.close()
 
     async def send_due(self, now: float) -> None:
-        """One pass: every notice that is due is tried once, whatever becomes of the others."""
+        """One pass: everything that is due is tried once, whatever becomes of the others."""
         if self._desk.modes.most == "observe":
             return
         async with self._passing:
             async with self._database.read() as connection:
-                rows = await notices.due(connection, now, _AT_A_TIME)
-            by_case: defaultdict[str, list[NoticeRow]] = defaultdict(list)
-            for row in sorted(rows, key=lambda row: row.queued_at):
-                by_case[row.case_id].append(row)
-            await asyncio.gather(*(self._settle(each, now) for each in by_case.values()))
+                tenants = await notices.due_tenants(connection, now, _AT_A_TIME)
+            await asyncio.gather(*(self._serve(tenant, now) for tenant in tenants))
 
-    async def _settle(self, rows: Sequence[NoticeRow], now: float) -> None:
-        """One case's notices in their order. What fails stays due, and holds up no other."""
-        for row in rows:
-            try:
-                await self._send(row, now)
-            except Exception:  # noqa: BLE001 - as the docstring says
-                _log.exception("notice %s could not be settled", row.id)
-
-    async def _send(self, row: NoticeRow, now: float) -> None:
+    async def _serve(self, tenant: str, now: float) -> None:
+        """What is due about one tenant, in its order. What fails stays due."""
         async with self._slots:
-            outcome = await self._try_channels(row, now)
-        match outcome:
-            case Accepted():
-                await self._record(row, outcome)
-            case RetryAt():
-                _log.warning("notice %s: %s; trying again", row.id, outcome.reason)
-                async with self._database.write() as connection:
-                    await notices.mark_retry(
-                        connection, row.id, next_try_at=outcome.at, answer=outcome.reason
-                    )
-            case GiveUp():
-                _log.error("notice %s was given up: %s", row.id, outcome.reason)
-                await self._desk.notice_failed(row.id, row.case_id, outcome.reason)
+            try:
+                listed = self._directory.tenant(tenant)
+                people = in_order(listed.people() if listed else ())
+                await self._decide_letters(tenant, people, now)
+                letters = due_letters(await self._waiting(tenant), now)
+            except Exception:  # noqa: BLE001 - as the docstring says
+                _log.exception('the notices about "%s" could not be read', tenant)
+                return
+            for letter in letters:
+                try:
+                    await self._send(letter, people, now)
+                except Exception:  # noqa: BLE001 - as the docstring says
+                    _log.exception("letter %s could not be settled", letter.id)
 
-    async def _try_channels(self, row: NoticeRow, now: float) -> Accepted | RetryAt | GiveUp:
-        """The contacts' channels in their order; the first that accepts wins."""
-        if row.id in self._unrecorded:
-            return self._unrecorded[row.id][0]
-        document = _document_decoder.decode(row.document)
-        kind = msgspec.convert(row.kind, NoticeKind)
-        case = await self._desk.case(row.case_id)
-        if case is not None and (reason := overtaken(kind, document, case)):
-            return GiveUp(reason)
-        if self._desk.modes.on(document.case.host) == "observe":
-            return RetryAt(now + _HELD_BACK_SECONDS, 'the ring of its host is at "observe"')
-        tenant = self._directory.tenant(document.case.tenant)
-        people = tenant.people() if tenant else ()
-        ways = [(each, name) for each in people for name in each.channels]
-        if not ways:
-            return GiveUp(f'tenants_file lists no way to reach "{document.case.tenant}"')
-        refusals = []
-        for contact, name in ways:
-            outcome = await self._try_channel(name, row, document, contact, now)
-            if isinstance(outcome, Accepted):
-                self._unrecorded[row.id] = outcome, self._clock()
-                return outcome
-            refusals.append(outcome)
-        return after_refusals(
-            refusals,
-            tries=row.tries + 1,
-            queued_at=row.queued_at,
-            now=now,
-            retry_for=self._retry_for,
+    async def _waiting(self, tenant: str) -> list[NoticeRow]:
+        async with self._database.read() as connection:
+            return await notices.waiting(connection, tenant)
+
+    async def _decide_letters(
+        self, tenant: str, people: Sequence[TenantContact], now: float
+    ) -> None:
+        """Put into letters, durably, what is to be sent; let the rest wait or go."""
+        rows = {row.id: row for row in await self._waiting(tenant) if row.letter is None}
+        if not rows:
+            return
+        undecided = await self._still_true([queued(row) for row in rows.values()], now)
+        if not people:
+            for notice in undecided:
+                await recording.failed(self._desk, (notice,), _nobody_listed(tenant), now, ())
+            return
+        async with self._database.read() as connection:
+            sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
+        quiet = people[0].quiet_times()
+        for decision in decide(undecided, sent, quiet, self._settings, now):
+            match decision:
+                case Send():
+                    ids = [notice.id for notice in decision.notices]
+                    async with self._database.write() as connection:
+                        await notices.decide_letter(connection, ids, ids[0], now)
+                case Withhold():
+                    await recording.withheld(self._desk, decision.notice, decision.reason, now)
+                case Wait():
+                    # What waits for this time already says so.
+                    new = [n for n in decision.notices if rows[n.id].next_try_at != decision.until]
+                    if new:
+                        await self._wait(replace(decision, notices=tuple(new)), now)
+
+    async def _wait(self, decision: Wait, now: float) -> None:
+        if decision.for_quiet:
+            await recording.put_off(self._desk, decision.notices, now, decision.until)
+            return
+        ids = [notice.id for notice in decision.notices]
+        async with self._database.write() as connection:
+            await notices.put_off(connection, ids, now=now, until=decision.until)
+
+    async def _still_true(self, about: Sequence[Queued], now: float) -> list[Queued]:
+        """Those that have something true to say; the others are not sent any more, or wait while
+        their host is at "observe"."""
+        left = []
+        for notice in about:
+            case = await self._desk.case(notice.document.case.id)
+            reason = overtaken(notice, case, now) if case is not None else ""
+            if reason:
+                await recording.withheld(self._desk, notice, reason, now)
+            elif self._desk.modes.on(notice.document.case.host) == "observe":
+                async with self._database.write() as connection:
+                    until = now + _HELD_BACK_SECONDS
+                    await notices.put_off(connection, [notice.id], now=now, until=until)
+            else:
+                left.append(notice)
+        return left
+
+    async def _send(self, letter: Letter, people: Sequence[TenantContact], now: float) -> None:
+        if letter.id in self._unrecorded:
+            await self._record(letter)
+            return
+        letter = replace(letter, notices=tuple(await self._still_true(letter.notices, now)))
+        if not letter.notices:
+            return
+        people = without_addresses(people, letter.bounced)
+        if not people:
+            await self._give_up(letter, Tried(), _nobody(letter), now)
+            return
+        until = letter_not_before(letter.notices, people[0].quiet_times(), now)
+        if until > now:
+            await recording.put_off(self._desk, letter.notices, now, until)
+            return
+        tried = await self._postman.try_once(letter, await self._thread(letter), people, now)
+        if tried.accepted is not None:
+            self._unrecorded[letter.id] = tried, self._clock()
+            await self._record(letter)
+            return
+        match after_refusals(tried.refusals, letter, self._settings, now):
+            case RetryAt() as retry:
+                await self._retry(letter, tried, retry, now)
+            case GiveUp() as given_up:
+                await self._give_up(letter, tried, given_up.reason, now)
+
+    async def _thread(self, letter: Letter) -> str:
+        """The letter that began the conversation, which may have been about other cases too."""
+        first = letter.notices[0]
+        if first.kind == "first-notice":
+            return letter.id
+        async with self._database.read() as connection:
+            return await notices.letter_of(connection, first.document.case.notice)
+
+    async def _record(self, letter: Letter) -> None:
+        """Kept in memory until the store has it; the clock starts at the real acceptance."""
+        tried, at = self._unrecorded[letter.id]
+        said = tried.accepted
+        if said is not None:
+            await recording.accepted(self._desk, letter.notices, said, at, tried.tries)
+            _log.info("letter %s accepted by %s: %s", letter.id, said.channel, said.answer)
+        del self._unrecorded[letter.id]
+
+    async def _retry(self, letter: Letter, tried: Tried, retry: RetryAt, now: float) -> None:
+        _log.warning("letter %s: %s; trying again", letter.id, retry.reason)
+        await recording.deferred(
+            self._desk, letter, retry.reason, now=now, until=retry.at, tried=tried.tries
         )
 
-    async def _try_channel(
-        self,
-        name: str,
-        row: NoticeRow,
-        document: NoticeDocument,
-        contact: TenantContact,
-        now: float,
-    ) -> Outcome:
-        """A fault of our own is a refusal too: it ends in a case on hold, not in silence."""
-        try:
-            kind = msgspec.convert(row.kind, NoticeKind)
-            # Drawing takes a tenth of a second, which the reports coming in should not wait for.
-            notice = await asyncio.to_thread(
-                render, row.id, kind, row.queued_at, document, contact, self._terms
-            )
-            return await self._channels[name].send(notice, contact, now)
-        except Exception as error:  # noqa: BLE001 - as the docstring says
-            _log.exception("notice %s could not be sent by %s", row.id, name)
-            return Refused(name, f"the controller failed: {error!r}", for_good=False)
+    async def _give_up(self, letter: Letter, tried: Tried, reason: str, now: float) -> None:
+        _log.error("letter %s was given up: %s", letter.id, reason)
+        await recording.failed(self._desk, letter.notices, reason, now, tried.tries)
 
-    async def _record(self, row: NoticeRow, accepted: Accepted) -> None:
-        """Kept in memory until the store has it; the clock starts at the real acceptance."""
-        at = self._unrecorded[row.id][1]
-        await self._desk.notice_accepted(row.id, row.case_id, at, accepted.channel, accepted.answer)
-        del self._unrecorded[row.id]
-        _log.info("notice %s accepted by %s: %s", row.id, accepted.channel, accepted.answer)
+
+def _nobody_listed(tenant: str) -> str:
+    return f'tenants_file lists no way to reach "{tenant}"'
+
+
+def _nobody(letter: Letter) -> str:
+    if not letter.bounced:
+        return _nobody_listed(letter.tenant)
+    came_back_from = ", ".join(sorted(letter.bounced))
+    return f"it came back from {came_back_from}, and tenants_file lists no other way"
 
 
 def build_dispatcher(
@@ -195,20 +252,26 @@ def build_dispatcher(
     links: CustomerLinks,
     directory: ContactDirectory,
     clock: Callable[[], float],
+    addresses: CaseAddresses | None = None,
 ) -> Dispatcher:
-    """The dispatcher as configured, woken by the desk whenever it queues a notice."""
-    dispatcher = Dispatcher(
-        database,
-        desk,
-        (MailChannel(settings.smtp), WebhookChannel()),
-        directory,
+    """The dispatcher as configured, woken by the desk whenever it queues a notice.
+
+    SettingsError when the provider's own templates cannot be used.
+    """
+    postman = Postman(
+        (
+            MailChannel(settings.smtp, addresses=addresses),
+            WebhookChannel(),
+            CommandChannel(settings.command),
+        ),
         NoticeTerms(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
             link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+            templates=own_templates(settings.templates, settings.provider_name),
         ),
-        retry_for=settings.retry_for,
-        clock=clock,
+        next_contact_after=settings.next_contact_after,
     )
+    dispatcher = Dispatcher(database, desk, postman, directory, settings, clock=clock)
     desk.when_notice_queued(dispatcher.wake)
     return dispatcher

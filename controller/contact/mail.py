@@ -18,8 +18,9 @@ from pathlib import Path
 
 import aiosmtplib
 
+from controller.contact.addresses import CaseAddresses
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
-from controller.contact.notice import CHART_ID, RenderedNotice
+from controller.contact.notice import RenderedNotice
 from controller.settings import Smtp
 from controller.tenants import TenantContact
 
@@ -38,35 +39,43 @@ class InvalidAddress(ValueError):
 
 
 def compose(
-    notice: RenderedNotice, *, sender: str, recipients: tuple[str, ...], now: float
+    notice: RenderedNotice,
+    *,
+    sender: str,
+    recipients: tuple[str, ...],
+    now: float,
+    reply_to: str = "",
 ) -> EmailMessage:
     """The whole mail, or InvalidAddress. The Message-ID comes from the notice's id alone."""
     origin = _address(sender)
     message = EmailMessage(policy=_POLICY)
     message["From"] = origin
     message["To"] = tuple(_address(recipient) for recipient in recipients)
+    if reply_to:
+        message["Reply-To"] = reply_to
     message["Subject"] = one_line(notice.subject, 200)
     message["Date"] = datetime.fromtimestamp(now, UTC)
     message["Message-ID"] = _message_id(notice.id, origin)
     # The case itself stands at the root of the thread, so that it holds together even when an
     # operator's step made the first mail about it.
-    references = [_message_id(f"case-{notice.case_id}", origin)]
+    references = [_message_id(f"case-{notice.case_id}", origin)] if notice.case_id else []
     if notice.first_notice_id not in ("", notice.id):
         first = _message_id(notice.first_notice_id, origin)
         message["In-Reply-To"] = first
         references.append(first)
-    message["References"] = " ".join(references)
+    if references:
+        message["References"] = " ".join(references)
     message["List-Id"] = f"Fair use notices <fairuse.{origin.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(notice.text)
     message.add_alternative(notice.html, subtype="html")
-    if notice.chart_png is not None:
+    for number, picture in enumerate(notice.pictures, 1):
         _html_part(message).add_related(
-            notice.chart_png,
+            picture.png,
             "image",
             "png",
-            cid=f"<{CHART_ID}>",
-            filename="use-over-time.png",
+            cid=f"<{picture.content_id}>",
+            filename=f"use-over-time-{number}.png",
             disposition="inline",
         )
     return message
@@ -77,8 +86,15 @@ class MailChannel:
 
     name = "email"
 
-    def __init__(self, settings: Smtp, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        settings: Smtp,
+        tls: ssl.SSLContext | None = None,
+        addresses: CaseAddresses | None = None,
+    ) -> None:
+        """Without `addresses`, what comes back goes to the sender's own."""
         self._settings = settings
+        self._addresses = addresses
         self._tls = tls or ssl.create_default_context()
 
     async def send(self, notice: RenderedNotice, contact: TenantContact, now: float) -> Outcome:
@@ -87,22 +103,29 @@ class MailChannel:
             return self._refused("no mail server is set in contact.smtp", for_good=True)
         if not contact.email:
             return self._refused("no mail address is listed", for_good=True)
+        sender, ours = self._settings.sender, self._addresses
         try:
             message = compose(
-                notice, sender=self._settings.sender, recipients=contact.email, now=now
+                notice,
+                sender=sender,
+                recipients=contact.email,
+                now=now,
+                reply_to=_reply_to(notice, ours) if ours else "",
             )
         except InvalidAddress as error:
             return self._refused(str(error), for_good=True)
-        return await self._hand_over(message, contact.email)
+        returns_to = ours.for_bounces(notice.id) if ours else _bare(sender)
+        return await self._hand_over(message, returns_to, contact.email)
 
     async def close(self) -> None:
         """Nothing is held open between notices."""
 
-    async def _hand_over(self, message: EmailMessage, recipients: tuple[str, ...]) -> Outcome:
-        settings = self._settings
-        server = f"{settings.host}:{settings.port}"
+    async def _hand_over(
+        self, message: EmailMessage, returns_to: str, recipients: tuple[str, ...]
+    ) -> Outcome:
+        server = f"{self._settings.host}:{self._settings.port}"
         try:
-            refused, answer = await self._transaction(message, recipients)
+            refused, answer = await self._transaction(message, returns_to, recipients)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return self._refused(
                 f"{server}: "
@@ -122,10 +145,11 @@ class MailChannel:
             f"; refused {address}: {reply.code} {reply.message}"
             for address, reply in refused.items()
         )
-        return Accepted(self.name, one_line(f"{server}: 250 {answer}{others}"))
+        took = tuple(_bare(each).lower() for each in recipients if _bare(each) not in refused)
+        return Accepted(self.name, one_line(f"{server}: 250 {answer}{others}"), took)
 
     async def _transaction(
-        self, message: EmailMessage, recipients: tuple[str, ...]
+        self, message: EmailMessage, returns_to: str, recipients: tuple[str, ...]
     ) -> tuple[dict[str, aiosmtplib.SMTPResponse], str]:
         """Who was refused, and the server's answer to the message. Raises for anything less."""
         settings = self._settings
@@ -143,7 +167,7 @@ class MailChannel:
             async with asyncio.timeout(_WHOLE_SECONDS):
                 await client.connect()
                 return await client.sendmail(
-                    _bare(settings.sender), [_bare(each) for each in recipients], message.as_bytes()
+                    returns_to, [_bare(each) for each in recipients], message.as_bytes()
                 )
         finally:
             await _say_goodbye(client)
@@ -161,6 +185,13 @@ async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
         _log.debug("the mail server did not end the session: %s", error)
     finally:
         client.close()
+
+
+def _reply_to(notice: RenderedNotice, ours: CaseAddresses) -> str:
+    """An answer to a letter about several cases is about all of them."""
+    if "others" in notice.data:
+        return ours.for_bounces(notice.id)
+    return ours.for_replies(notice.case_id)
 
 
 def _password(settings: Smtp) -> str | None:

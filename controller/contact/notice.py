@@ -6,46 +6,65 @@ after a crash says the same.
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-import jinja2
 import msgspec
 
-from controller.cases.lifecycle import time_to_answer_seconds
 from controller.cases.model import Case, Effect, NoticeDocument, NoticeKind, StandingLimit
 from controller.contact import wording
-from controller.contact.chart import lay_out
+from controller.contact.chart import NARROW, Chart, lay_out
 from controller.contact.chart_png import draw_png
+from controller.contact.outlook import Outlook, answers, what_happens, what_happens_to_several
+from controller.contact.templating import LetterTemplates
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
 from controller.fairshare.sentence import amount, duration, sentence
 from controller.language.catalogue import ENGLISH, Language, languages
 from controller.language.figures import whole
-from controller.language.templates import in_every_language
 from controller.tenants import TenantContact
 
-CHART_ID = "chart"
-"""The mail part that holds the picture; `cid:` in the HTML points to it."""
+LetterKind = NoticeKind | Literal["policy-change", "agreement-ended"]
+"""What a letter can be: a notice about a case, or an announcement."""
+
+
+@dataclass(frozen=True)
+class Queued:
+    """One notice as it stands in the outbox."""
+
+    id: str
+    kind: NoticeKind
+    queued_at: float
+    document: NoticeDocument
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart as mail shows it. `cid:` and the id in the HTML point to it."""
+
+    content_id: str
+    png: bytes
+    description: str
+    """What a reader who does not see it has to know."""
 
 
 @dataclass(frozen=True)
 class RenderedNotice:
-    """One notice, ready for any channel. Only notices with evidence have a picture."""
+    """One letter, ready for any channel. Only first notices have pictures, one a case."""
 
     id: str
     case_id: str
-    kind: NoticeKind
+    """Empty in an announcement, which is about no case."""
+    kind: LetterKind
     first_notice_id: str
-    """The notice that began this conversation; empty when an operator acted without one."""
+    """The notice that began this conversation; empty when there was none."""
     subject: str
     text: str
     html: str
-    chart_png: bytes | None
-    chart_description: str
+    pictures: tuple[Picture, ...]
     queued_at: float
     data: dict[str, Any]
     """What a program at the customer's needs, for webhooks."""
@@ -53,67 +72,129 @@ class RenderedNotice:
 
 @dataclass(frozen=True)
 class NoticeTerms:
-    """What every notice of this controller has in common."""
+    """What every letter of this controller has in common."""
 
     provider_name: str
     policy_for: Callable[[Case], Policy]
     link_for: Callable[[str, float], str]
     """The customer page of a case, by its id and when the notice was queued."""
+    templates: LetterTemplates = field(default_factory=LetterTemplates)
+    draw: Callable[[Chart], bytes] = draw_png
 
 
-def render(
-    notice_id: str,
-    kind: NoticeKind,
-    queued_at: float,
-    document: NoticeDocument,
-    contact: TenantContact,
-    terms: NoticeTerms,
-) -> RenderedNotice:
-    """One notice about a case as `document` kept it at `queued_at`, in the contact's language."""
-    case = document.case
+def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms) -> RenderedNotice:
+    """One letter in the contact's language, with each case as it was kept when it was queued.
+
+    Several notices make one letter when all are first notices about the same tenant; ValueError
+    when they are not. It goes by the id of the first.
+    """
+    _require_one_letter(queued)
+    first = queued[0]
+    case = first.document.case
     policy = terms.policy_for(case)
-    language = languages()[contact.language or policy.language]
-    page_url = terms.link_for(case.id, queued_at)
-    chart = lay_out(case.verdict, language)
-    evidence = sentence(
-        case.verdict, whose=wording.your_server(case.tenant, language), language=language
-    )
+    language, zone = languages()[contact.language or policy.language], zone_of(contact)
+    abouts = [
+        _about(each, f"chart-{number}", terms, language, zone)
+        for number, each in enumerate(queued, 1)
+    ]
     values = {
+        **abouts[0],
+        **common_values(contact, terms, language, zone),
+        "cases": abouts,
+        "steps": abouts[0]["steps"]
+        if len(abouts) == 1
+        else what_happens_to_several(abouts[0]["of"]),
+        "links": [about["page_url"] for about in abouts],
+        "causes": wording.causes(language),
+    }
+    template = first.kind if len(queued) == 1 else "first-notices"
+    written = terms.templates.write(template, policy.name, values, language)
+    others = [_data(each, about) for each, about in zip(queued[1:], abouts[1:], strict=True)]
+    return RenderedNotice(
+        id=first.id,
+        case_id=case.id,
+        kind=first.kind,
+        first_notice_id=case.notice,
+        subject=written.subject,
+        text=written.text,
+        html=written.html,
+        pictures=tuple(_picture(about, terms) for about in abouts)
+        if first.kind == "first-notice"
+        else (),
+        queued_at=first.queued_at,
+        data=_data(first, abouts[0]) | ({"others": others} if others else {}),
+    )
+
+
+def zone_of(contact: TenantContact) -> tzinfo:
+    """The zone in which times are told to a contact."""
+    return ZoneInfo(contact.time_zone) if contact.time_zone else UTC
+
+
+def common_values(
+    contact: TenantContact, terms: NoticeTerms, language: Language, zone: tzinfo
+) -> dict[str, Any]:
+    """What every template may use."""
+    return {
+        "greeting": _greeting(contact.name, language),
+        "provider": terms.provider_name,
+        "zone": str(zone),
+    }
+
+
+def _require_one_letter(queued: Sequence[Queued]) -> None:
+    kinds = {each.kind for each in queued}
+    tenants = {each.document.case.tenant for each in queued}
+    if len(queued) != 1 and (kinds != {"first-notice"} or len(tenants) != 1):
+        raise ValueError(
+            "expected one notice, or first notices about one tenant; found "
+            + (", ".join(each.id for each in queued) or "none")
+        )
+
+
+def _about(
+    queued: Queued, content_id: str, terms: NoticeTerms, language: Language, zone: tzinfo
+) -> dict[str, Any]:
+    """What a letter says of one case."""
+    document, case = queued.document, queued.document.case
+    policy = terms.policy_for(case)
+    of = Outlook(case, policy, document.mode, queued.queued_at, language, zone)
+    deadline = of.no_limit_before
+    return {
+        "of": of,
         "case": case,
         "tenant": case.tenant,
         "mode": document.mode,
-        "greeting": _greeting(contact.name, language),
-        "provider": terms.provider_name,
         "policy": policy,
-        "page_url": page_url,
+        "page_url": terms.link_for(case.id, queued.queued_at),
         "resource": wording.resource_name(case.resource, language),
-        "sentence": evidence,
-        "figures": evidence_figures(case, language),
-        "causes": wording.causes(language),
-        "chart": chart,
-        "chart_id": CHART_ID,
-        "time_to_answer": duration(time_to_answer_seconds(case, policy), language),
-        "longest_limit": duration(policy.limit.lease, language),
-        "limit": limit_words(case, document.limit, language),
+        "why": wording.why_it_matters(case.resource, language),
+        "sentence": sentence(
+            case.verdict, whose=wording.your_server(case.tenant, language), language=language
+        ),
+        "seen_at": of.moment(case.opened_at),
+        "figures": evidence_figures(case, language, zone),
+        "chart": lay_out(case.verdict, language, zone, NARROW),
+        "chart_id": content_id,
+        "steps": what_happens(of),
+        "answers": answers(of),
+        "deadline": deadline and of.moment(deadline),
+        "deadline_in": deadline and of.distance(deadline),
+        "limit": limit_words(case, document.limit, language, zone),
+        "limit_figures": limit_figures(case, document.limit, of),
         "effect": effect_bars(case.effect, language),
+        "case_figures": case_figures(of),
     }
-    subject, text = _written(kind, values, language)
-    return RenderedNotice(
-        id=notice_id,
-        case_id=case.id,
-        kind=kind,
-        first_notice_id=case.notice,
-        subject=subject,
-        text=text,
-        html=_html_templates[language.code].get_template(f"{kind}.html.j2").render(values),
-        chart_png=draw_png(chart) if kind == "first-notice" else None,
-        chart_description=chart.description,
-        queued_at=queued_at,
-        data=_data(notice_id, document, page_url, evidence),
-    )
 
 
-def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
+def _picture(about: dict[str, Any], terms: NoticeTerms) -> Picture:
+    chart = about["chart"]
+    return Picture(about["chart_id"], terms.draw(chart), chart.description)
+
+
+def evidence_figures(
+    case: Case, language: Language = ENGLISH, zone: tzinfo = UTC
+) -> tuple[tuple[str, str], ...]:
     """The evidence as labels and values."""
     verdict = case.verdict
     start = verdict.decided_at - verdict.window_seconds
@@ -134,12 +215,12 @@ def evidence_figures(case: Case, language: Language = ENGLISH) -> tuple[tuple[st
             wording.figure(case.resource, verdict.capacity, language),
         ),
         (language.gettext("Others affected"), _others_affected(verdict, language)),
-        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language)),
+        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language, zone)),
     )
 
 
 def limit_words(
-    case: Case, limit: StandingLimit | None, language: Language = ENGLISH
+    case: Case, limit: StandingLimit | None, language: Language = ENGLISH, zone: tzinfo = UTC
 ) -> dict[str, str | bool] | None:
     """What there is to say of a limit; None when there is none."""
     if limit is None:
@@ -147,9 +228,40 @@ def limit_words(
     return {
         "allowance": amount(case.resource, limit.allowance, language),
         "fair_share": amount(case.resource, limit.fair_share, language),
-        "until": wording.moment(limit.lease_until, language),
+        "until": wording.moment(limit.lease_until, language, zone),
+        "length": duration(limit.lease_until - limit.ordered_at, language),
         "by_staff": case.deadline is None or limit.ordered_at < case.deadline,
     }
+
+
+def limit_figures(
+    case: Case, limit: StandingLimit | None, of: Outlook
+) -> tuple[tuple[str, str], ...]:
+    """A limit as labels and values, while it stands and after it; empty where there is none."""
+    if limit is None:
+        return ()
+    gettext, language = of.language.gettext, of.language
+    until = min(limit.lease_until, of.queued_at) if case.limit is None else limit.lease_until
+    return (
+        (gettext("Use before the limit"), amount(case.resource, limit.unlimited_use, language)),
+        (gettext("The limit"), amount(case.resource, limit.allowance, language)),
+        (gettext("Its fair share"), amount(case.resource, limit.fair_share, language)),
+        (
+            gettext("In force"),
+            wording.span(limit.confirmed_at or limit.ordered_at, until, language, of.zone),
+        ),
+    )
+
+
+def case_figures(of: Outlook) -> tuple[tuple[str, str], ...]:
+    """The course of a case as labels and values, as far as it has gone."""
+    case, gettext = of.case, of.language.gettext
+    course = (
+        (gettext("Case opened"), case.opened_at),
+        (gettext("You were written to"), case.notice_accepted_at),
+        (gettext("Case closed"), case.closed_at),
+    )
+    return tuple((label, of.moment(at)) for label, at in course if at is not None)
 
 
 def effect_bars(
@@ -193,19 +305,20 @@ def _greeting(name: str, language: Language) -> str:
     return language.gettext("Hello %(name)s,", name=name) if name else language.gettext("Hello,")
 
 
-def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str) -> dict[str, Any]:
-    case, limit = document.case, document.limit
+def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
+    case, limit = queued.document.case, queued.document.limit
     verdict = case.verdict
     return {
-        "notice": notice_id,
+        "notice": queued.id,
         "case": case.id,
         "tenant": case.tenant,
         "host": case.host,
         "resource": case.resource,
         "state": case.state,
         "severity": case.severity,
-        "sentence": evidence,
-        "page_url": page_url,
+        "sentence": about["sentence"],
+        "page_url": about["page_url"],
+        "deadline": case.deadline,
         "used": verdict.average_used,
         "fair_share": verdict.average_fair_share,
         "capacity": verdict.capacity,
@@ -215,49 +328,3 @@ def _data(notice_id: str, document: NoticeDocument, page_url: str, evidence: str
         "effect": case.effect and msgspec.to_builtins(case.effect),
         "closing": case.closing,
     }
-
-
-def _written(kind: NoticeKind, values: dict[str, Any], language: Language) -> tuple[str, str]:
-    """Subject and plain text."""
-    template = _text_templates[language.code].get_template(f"{kind}.txt.j2")
-    subject, _, text = template.render(values).partition("\n")
-    return subject.removeprefix("Subject: "), _tidy(text)
-
-
-def _tidy(text: str) -> str:
-    """Paragraphs with one empty line between them, whatever the template's branches left."""
-    return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
-
-
-def _prose(text: str) -> str:
-    """A paragraph for plain-text mail."""
-    return textwrap.fill(" ".join(text.split()), 72, break_long_words=False, break_on_hyphens=False)
-
-
-def _bullet(text: str) -> str:
-    """One point of a list for plain-text mail."""
-    return textwrap.fill(
-        " ".join(text.split()),
-        74,
-        initial_indent="  * ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _environment(*, html: bool) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("controller.contact"),
-        autoescape=html,  # noqa: S701 - text for plain mail must not be escaped
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["prose"] = _prose
-    environment.filters["bullet"] = _bullet
-    return environment
-
-
-_text_templates = in_every_language(lambda: _environment(html=False))
-_html_templates = in_every_language(lambda: _environment(html=True))

@@ -27,20 +27,34 @@ _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)
 _ANSWER_BYTES = 1024
 _SECRET_PREFIX = "whsec_"
 _SHORTEST_SECRET_BYTES = 24
-_TRY_AGAIN = frozenset({408, 425, 429})
-"""The only 4xx that speak of this moment and not of this request."""
+_GONE = 410
+"""The only status by which an endpoint says that it wants nothing more; all others are failures
+that a customer can mend, so they are tried again, as the specification says."""
+
+
+_ANNOUNCED = {"policy-change": "policy.change", "agreement-ended": "agreement.ended"}
+"""What a receiver is told of that is about no case."""
 
 
 class InvalidEndpoint(ValueError):
     """The webhook's address or secret cannot be used. The message says why."""
 
 
-def read_secret(path: str) -> bytes:
-    """The key in a file that holds `whsec_` and base64, or InvalidEndpoint."""
+def read_secrets(path: str) -> tuple[bytes, ...]:
+    """The keys in a file that holds `whsec_` and base64 a line, or InvalidEndpoint.
+
+    More than one while a customer changes theirs: a message is signed with each of them.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        lines = Path(path).read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidEndpoint(f"webhook_secret_file {path!r} cannot be read: {error}") from error
+    if not lines:
+        raise InvalidEndpoint(f"webhook_secret_file {path!r}: expected a secret, found none")
+    return tuple(_key(line, path) for line in lines)
+
+
+def _key(text: str, path: str) -> bytes:
     try:
         key = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
     except binascii.Error as error:
@@ -65,7 +79,7 @@ def payload(notice: RenderedNotice) -> bytes:
     """The body: what happened, when, and the facts, with the mail's own words beside them."""
     return json.dumps(
         {
-            "type": f"case.{notice.kind.replace('-', '_')}",
+            "type": _ANNOUNCED.get(notice.kind) or f"case.{notice.kind.replace('-', '_')}",
             "timestamp": datetime.fromtimestamp(notice.queued_at, UTC).isoformat(),
             "data": {**notice.data, "subject": notice.subject, "text": notice.text},
         },
@@ -86,7 +100,7 @@ class WebhookChannel:
         """Call the endpoint once."""
         try:
             _check_url(contact.webhook_url)
-            key = read_secret(contact.webhook_secret_file)
+            keys = read_secrets(contact.webhook_secret_file)
         except InvalidEndpoint as error:
             return Refused(self.name, one_line(str(error)), for_good=True)
         body, timestamp = payload(notice), int(now)
@@ -96,7 +110,9 @@ class WebhookChannel:
             "User-Agent": "Fairuse",
             "webhook-id": notice.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(key, notice.id, timestamp, body),
+            "webhook-signature": " ".join(
+                signature(key, notice.id, timestamp, body) for key in keys
+            ),
         }
         return await self._call(contact.webhook_url, body, headers)
 
@@ -112,18 +128,15 @@ class WebhookChannel:
             ) as response:
                 words = (await response.content.read(_ANSWER_BYTES)).decode("utf-8", "replace")
                 status, reason = response.status, response.reason or ""
+                again_after_seconds = _asked_seconds(response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Refused(self.name, one_line(f"{type(error).__name__}: {error}"), for_good=False)
         answer = one_line(f"{status} {reason} {words}")
         if 200 <= status < 300:
             return Accepted(self.name, answer)
         if 300 <= status < 400:
-            return Refused(
-                self.name,
-                f"{answer}: redirects are not followed; set webhook_url to where it leads",
-                for_good=True,
-            )
-        return Refused(self.name, answer, for_good=status < 500 and status not in _TRY_AGAIN)
+            answer += ": redirects are not followed; set webhook_url to where it leads"
+        return Refused(self.name, answer, status == _GONE, again_after_seconds)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -133,6 +146,14 @@ class WebhookChannel:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _asked_seconds(retry_after: str) -> float:
+    """The header's seconds. Its other form, a date, needs the other side's clock to be right; it
+    is left out."""
+    if not (retry_after.isascii() and retry_after.isdigit()):
+        return 0.0
+    return float(retry_after[:9])
 
 
 def _check_url(url: str) -> None:

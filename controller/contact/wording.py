@@ -1,8 +1,11 @@
-"""Times and names in plain words, the same in mails and on pages. Always UTC, and said so."""
+"""Times and names in plain words, the same in mails and on pages.
+
+Times are told in the reader's `zone`, whose name stands beside them.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from babel.dates import format_date, format_skeleton, format_time
 
@@ -22,6 +25,21 @@ _CAPACITIES: dict[Resource, str] = {
     "disk": message("All that the disks can do"),
     "net-in": message("The whole machine"),
     "net-out": message("The whole machine"),
+}
+_WHY_IT_MATTERS: dict[Resource, str] = {
+    "cpu": message(
+        "For the people who use those servers this means slow pages and jobs that take longer."
+    ),
+    "disk": message(
+        "For the people who use those servers this means slow pages, and databases and files that "
+        "take long to answer."
+    ),
+    **dict.fromkeys(
+        ("net-in", "net-out"),
+        message(
+            "For the people who use those servers this means slow pages, and transfers that stall."
+        ),
+    ),
 }
 _CAUSES = (
     (
@@ -57,6 +75,11 @@ def your_server(tenant: str, language: Language = ENGLISH) -> str:
     return language.gettext("your server %(tenant)s", tenant=tenant)
 
 
+def why_it_matters(resource: Resource, language: Language = ENGLISH) -> str:
+    """What waiting for a resource is like for those who wait."""
+    return language.gettext(_WHY_IT_MATTERS[resource])
+
+
 def causes(language: Language = ENGLISH) -> tuple[tuple[str, str], ...]:
     """What heavy use might come from, and what to do about it."""
     return tuple((language.gettext(name), language.gettext(advice)) for name, advice in _CAUSES)
@@ -68,35 +91,50 @@ def figure(resource: Resource, value: float, language: Language = ENGLISH) -> st
     return written(resource, value, language)
 
 
-def moment(at: float, language: Language = ENGLISH) -> str:
+def moment(at: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
     """A date and time: "22 November 2026, 14:05 UTC"."""
     return language.gettext(
-        "%(date)s, %(time)s UTC", date=_date(at, language), time=clock_time(at, language)
+        "%(date)s, %(time)s %(zone)s",
+        date=day(at, language, zone),
+        time=clock_time(at, language, zone),
+        zone=zone_name(at, zone),
     )
 
 
-def clock_time(at: float, language: Language = ENGLISH, *, seconds: bool = False) -> str:
+def clock_time(
+    at: float, language: Language = ENGLISH, zone: tzinfo = UTC, *, seconds: bool = False
+) -> str:
     """A time of day: "14:05", "14:05:30"."""
     form = "medium" if seconds else "short"
-    return format_time(datetime.fromtimestamp(at, UTC), form, locale=language.locale)
+    return format_time(datetime.fromtimestamp(at, zone), form, locale=language.locale)
 
 
-def brief_date(at: float, language: Language = ENGLISH) -> str:
+def zone_name(at: float, zone: tzinfo) -> str:
+    """What the zone's time is called then: "CET", "UTC", "UTC+03" where it has no letters."""
+    name = datetime.fromtimestamp(at, zone).strftime("%Z")
+    return name if name[:1].isalpha() else f"UTC{name}"
+
+
+def brief_date(at: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
     """A day where the year goes without saying: "22 Nov"."""
-    return format_skeleton("MMMd", datetime.fromtimestamp(at, UTC), locale=language.locale)
+    return format_skeleton("MMMd", datetime.fromtimestamp(at, zone), locale=language.locale)
 
 
-def span(start: float, end: float, language: Language = ENGLISH) -> str:
+def span(start: float, end: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
     """From when to when, with the date said once where that is enough."""
-    if _date(start, language) != _date(end, language):
+    same_day = day(start, language, zone) == day(end, language, zone)
+    if not same_day or zone_name(start, zone) != zone_name(end, zone):
         return language.gettext(
-            "%(start)s to %(end)s", start=moment(start, language), end=moment(end, language)
+            "%(start)s to %(end)s",
+            start=moment(start, language, zone),
+            end=moment(end, language, zone),
         )
     return language.gettext(
-        "%(date)s, %(start)s to %(end)s UTC",
-        date=_date(start, language),
-        start=clock_time(start, language),
-        end=clock_time(end, language),
+        "%(date)s, %(start)s to %(end)s %(zone)s",
+        date=day(start, language, zone),
+        start=clock_time(start, language, zone),
+        end=clock_time(end, language, zone),
+        zone=zone_name(end, zone),
     )
 
 
@@ -114,5 +152,6 @@ def percent(share: float | None, language: Language = ENGLISH) -> str:
     return figures.percent(share, language)
 
 
-def _date(at: float, language: Language) -> str:
-    return format_date(datetime.fromtimestamp(at, UTC), "long", locale=language.locale)
+def day(at: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
+    """A date: "22 November 2026"."""
+    return format_date(datetime.fromtimestamp(at, zone), "long", locale=language.locale)

@@ -122,7 +122,10 @@ def _how_long(policy: Policy) -> tuple[Line, ...]:
         lines.append(
             Line(label="a repeat", text=f"is a case that starts again within {length(within)}")
         )
-    subsides = length(policy.times.subsides_after)
+    subsides, before = length(policy.times.subsides_after), policy.times.remind_before
+    if before > 0:
+        text = f"{length(before)} before it, where it left twice that and they have not answered"
+        lines.append(Line(label="reminded", text=text))
     return (
         *lines,
         Line(label="counted", text="from when their channel accepted the notice"),

@@ -91,6 +91,9 @@ _SEVERITY: dict[str, Meaning] = {
 }
 _TIMES: dict[str, Meaning] = {
     "mail_arrives_within": _swap("No deadline may be under {new} instead of {old}", "milder"),
+    "remind_before": _swap(
+        "Customers are reminded {new} instead of {old} before their deadline", "other"
+    ),
     "subsides_after": _swap(
         "A case closes by itself after {new} instead of {old} in which nothing counts", "stricter"
     ),

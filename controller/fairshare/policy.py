@@ -181,6 +181,9 @@ class Times(Settings):
     mail_arrives_within: Duration = Duration(15 * 60)
     """No deadline is shorter. A server that greylists takes a message at its second try, which
     Postfix makes after 5 minutes and Exim after 15, as they come."""
+    remind_before: Duration = Duration(2 * 3600)
+    """So long before its deadline a customer who has not answered is reminded (Safespring); not of
+    a deadline that left less than twice that. 0s: never."""
     subsides_after: Duration = Duration(15 * 60)
     """No longer disproportionate for this long: the case closes by itself."""
     acknowledged: Duration = Duration(4 * 3600)

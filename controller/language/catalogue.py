@@ -1,7 +1,8 @@
 """Languages and their catalogues: one gettext `.po` file each, read as it is.
 
 English is the language of the program itself and needs no file. A further language is one more
-file in `catalogues/`, named by its code: `de.po`, `pt_BR.po`.
+file in `catalogues/`, named by its code: `de.po`, `pt_BR.po`. A provider's own are in
+`OWN_CATALOGUES`, and go before those that are shipped, text by text.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import gettext
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import MappingProxyType
 
 from babel import Locale, UnknownLocaleError
@@ -22,6 +24,8 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
 _SUFFIX = ".po"
+OWN_CATALOGUES = Path("/etc/fairuse/catalogues")
+"""Where a provider adds a language, or says something otherwise in one that is shipped."""
 
 
 class CatalogueError(Exception):
@@ -77,12 +81,26 @@ def messages(one: str, many: str) -> tuple[str, str]:
 
 
 @cache
-def languages() -> Mapping[str, Language]:
+def languages(own: Path = OWN_CATALOGUES) -> Mapping[str, Language]:
     """Every language there is, by code. Raises CatalogueError when a catalogue cannot be used."""
-    folder = resources.files(__package__) / "catalogues"
+    shipped = resources.files(__package__) / "catalogues"
+    known = {ENGLISH.code: ENGLISH} | {each.code: each for each in _read_all(shipped)}
+    for read in _read_all(own) if own.is_dir() else ():
+        known[read.code] = _over(known.get(read.code), read)
+    return MappingProxyType(known)
+
+
+def _over(shipped: Language | None, own: Language) -> Language:
+    """The shipped language with what `own` says otherwise."""
+    if shipped is None:
+        return own
+    own.catalogue.add_fallback(shipped.catalogue)
+    return replace(shipped, catalogue=own.catalogue)
+
+
+def _read_all(folder: Traversable) -> list[Language]:
     files = sorted(folder.iterdir(), key=lambda file: file.name)
-    read = [read_language(file) for file in files if file.name.endswith(_SUFFIX)]
-    return MappingProxyType({language.code: language for language in (ENGLISH, *read)})
+    return [read_language(file) for file in files if file.name.endswith(_SUFFIX)]
 
 
 def read_language(file: Traversable) -> Language:

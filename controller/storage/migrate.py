@@ -10,7 +10,7 @@ import logging
 
 import sqlalchemy as sa
 
-HEAD = "0004"
+HEAD = "0006"
 """The newest revision in `migrations/versions`."""
 
 

@@ -75,6 +75,7 @@ cases = sa.Table(
         postgresql_where=sa.text("state <> 'closed'"),
     ),
     sa.Index("cases_by_due_time", "due_at"),
+    sa.Index("cases_by_tenant", "tenant"),
 )
 
 case_events = sa.Table(
@@ -107,8 +108,57 @@ notices = sa.Table(
     sa.Column("channel", sa.Text),
     sa.Column("answer", sa.Text, nullable=False, default=""),
     sa.Column("document", sa.Text, nullable=False),
+    # The letter that it goes out in, which has the id of the first notice in it; decided once.
+    sa.Column("letter", sa.Text),
+    sa.Column("sending_since", sa.Float),
+    # Mail addresses, one a line: whose server accepted it, and where it came back from.
+    sa.Column("sent_to", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("bounced", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("case_id", "id", name="notice_of_its_case"),
     sa.Index("notices_by_due_time", "next_try_at"),
+    sa.Index("notices_by_letter", "letter"),
+)
+
+delivery_tries = sa.Table(
+    "delivery_tries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("letter", sa.Text, sa.ForeignKey("notices.id"), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("contact", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.CheckConstraint(
+        "outcome IN ('accepted', 'deferred', 'refused', 'bounced')", name="known_outcome"
+    ),
+    sa.Index("delivery_tries_by_letter", "letter", "id"),
+)
+
+mails = sa.Table(
+    "mails",
+    metadata,
+    # The mail's fingerprint: the same mail is taken once.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
+    # The letter that it is about: what servers say, and answers to one about several cases.
+    sa.Column("letter", sa.Text, sa.ForeignKey("notices.id")),
+    sa.Column("received_at", sa.Float, nullable=False),
+    # As it came in, until it is judged.
+    sa.Column("raw", sa.LargeBinary),
+    sa.Column("outcome", sa.Text),
+    sa.Column("sender", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("subject", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("text", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
+    sa.Index("mails_by_case", "case_id", "received_at"),
+    sa.Index("mails_by_letter", "letter"),
+    sa.Index(
+        "mails_to_judge",
+        "received_at",
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
+    ),
 )
 
 orders = sa.Table(

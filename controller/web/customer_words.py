@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.cases.answers import possible_answers
+from controller.cases.answers import THEY_WROTE, possible_answers
 from controller.cases.model import AnswerKind, Case, TimelineEntry
 from controller.contact import wording
 from controller.fairshare.policy import Times
 from controller.language.catalogue import ENGLISH, Language, message
 from controller.language.figures import duration
-
-_NOTE_MARK = " They wrote: "
-"""Where the customer's own words begin in the line that an answer leaves in the history."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,9 @@ _CHOICES: dict[AnswerKind, tuple[str, str, str]] = {
 _EVENTS = {
     "opened": message("We saw other customers' servers waiting, and this case was opened."),
     "notice-failed": message("Our message could not be delivered."),
+    "notice-bounced": message("Our message came back from a mail server."),
+    "replied": message("You wrote to us by mail."),
+    "auto-reply": message("An automatic answer came back from your mailbox."),
     "limit-started": message("A limit started."),
     "limit-ended": message("The limit ended."),
     "suspended": message("One of our staff stopped everything on your server for a short while."),
@@ -73,9 +73,12 @@ _EVENTS = {
     **{f"answered-{kind}": said for kind, said in SAID.items()},
 }
 """What each event says to a customer. Others are the provider's own business, and not shown."""
+_WITH_THEIR_WORDS = ("answered-", "replied", "auto-reply")
+"""How the events begin that the customer's own words stand in."""
 _REACHED = {
     "email": message("Our message reached your mail server."),
     "webhook": message("Our message reached your webhook."),
+    "command": message("Our message was passed on to you."),
 }
 _REACHED_OTHERWISE = message("Our message reached your mailbox.")
 _IN_SHORT = {
@@ -123,8 +126,8 @@ def history(
     lines = []
     for entry in entries:
         text, note = _told(entry, language), ""
-        if entry.event.startswith("answered-"):
-            note = entry.text.partition(_NOTE_MARK)[2]
+        if entry.event.startswith(_WITH_THEIR_WORDS):
+            note = entry.text.partition(THEY_WROTE)[2]
         if text:
             lines.append((wording.moment(entry.at, language), text, note))
     return lines

@@ -17,6 +17,8 @@ from controller.cases.views import HostView, ResourceView, TenantView
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Severity
 from controller.storage.chain import Finding
+from controller.storage.mails import ReturnedMail
+from controller.storage.tries import DeliveryTry
 from fairuse_protocol.messages import Message, Resource
 from fairuse_protocol.reports import PressureSource
 
@@ -173,7 +175,10 @@ class TenantAnswer(Message):
 
 
 class Notice(Message):
-    """A message to the customer. `answer` is what the channel said when it was last tried."""
+    """A message to the customer. `answer` is what the channel said when it was last tried.
+
+    It goes out in `letter`, which has the id of the first notice in it and may hold others about
+    the same tenant; None: not decided yet. `deliveries` are the tries of that letter."""
 
     id: str
     kind: str
@@ -184,6 +189,8 @@ class Notice(Message):
     failed_at: float | None
     channel: str | None
     answer: str
+    letter: str | None
+    deliveries: tuple[DeliveryTry, ...]
 
 
 class StandingOrder(Message):
@@ -209,6 +216,8 @@ class CaseAnswer(Message):
     case: Case
     timeline: tuple[TimelineEntry, ...]
     notices: tuple[Notice, ...]
+    mails: tuple[ReturnedMail, ...]
+    """What came back by mail, oldest first, with its whole text."""
     order: StandingOrder | None
     agreements: tuple[Agreement, ...]
     """Those with the tenant that are in force on the host now, whatever the resource."""

@@ -12,9 +12,10 @@ from aiohttp import web
 from controller.cases.desk import UnknownCase
 from controller.cases.model import Case
 from controller.fairshare.sentence import sentence
-from controller.storage import notices, orders, tokens
+from controller.storage import mails, notices, orders, tokens, tries
 from controller.storage.notices import NoticeRow
 from controller.storage.orders import OrderRow
+from controller.storage.tries import DeliveryTry
 from controller.web.auth import CALLER
 from controller.web.errors import Refused
 from controller.web.messages import (
@@ -211,6 +212,8 @@ async def _body(request: web.Request, decoder: msgspec.json.Decoder[RequestType]
 async def _case_answer(services: Services, case: Case) -> web.Response:
     async with services.database.read() as connection:
         written = await notices.of_case(connection, case.id)
+        returned = await mails.of_case(connection, case.id)
+        tried = await tries.of_case(connection, case.id)
         ordered = await orders.of_case(connection, case.id)
     return _answer(
         CaseAnswer(
@@ -218,7 +221,8 @@ async def _case_answer(services: Services, case: Case) -> web.Response:
             sentence=_sentence(case),
             case=case,
             timeline=tuple(await services.desk.timeline(case.id)),
-            notices=tuple(_notice(row) for row in written),
+            notices=tuple(_notice(row, tried) for row in written),
+            mails=tuple(returned),
             order=_standing_order(case, ordered),
             agreements=services.desk.agreements.in_force(case.tenant, case.host, services.clock()),
         )
@@ -241,7 +245,7 @@ def _standing_order(case: Case, rows: list[OrderRow]) -> StandingOrder | None:
     return None
 
 
-def _notice(row: NoticeRow) -> Notice:
+def _notice(row: NoticeRow, tried: list[DeliveryTry]) -> Notice:
     return Notice(
         id=row.id,
         kind=row.kind,
@@ -252,6 +256,8 @@ def _notice(row: NoticeRow) -> Notice:
         failed_at=row.failed_at,
         channel=row.channel,
         answer=row.answer,
+        letter=row.letter,
+        deliveries=tuple(each for each in tried if each.letter == row.letter),
     )
 
 

@@ -156,6 +156,7 @@ provider_name = "Example Hosting"
 page_url = "http://127.0.0.1:{http_port}"
 link_secret_file = "{places.controller}/link-secret"
 tenants_file = "{places.directory}/tenants.toml"
+group_interval = "0s"
 
 [contact.smtp]
 host = "127.0.0.1"

@@ -52,6 +52,7 @@ policies_file = "/etc/fairuse/policies.toml"
 [contact]
 provider_name = "Example Hosting"
 tenants_file = "/etc/fairuse/tenants.toml"
+group_interval = "0s"
 [contact.smtp]
 host = "127.0.0.1"
 port = 25

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from controller.cases.desk import UnknownCase
 from controller.cases.policies import OnePolicy
 from controller.cases.steps import CaseRefused
+from controller.contact import recording
+from controller.contact.letters import queued
 from controller.storage import notices
 from fairuse_protocol.limits import LimiterState, RefusedLimit
 from tests.cases.world import BUSY, CALM, DEADLINE, POLICY, World
@@ -88,7 +90,8 @@ async def test_no_limit_while_no_channel_has_accepted_the_notice(world: World) -
     await world.reports(50)
     assert (await world.only_case()).state == "watching"
     case = await world.only_case()
-    await world.desk.notice_failed(case.notice, case.id, "550 no such mailbox")
+    notice = [queued(row) for row in await world.unsettled()]
+    await recording.failed(world.desk, notice, "550 no such mailbox", world.now, ())
     await world.reports(50)
     case = await world.only_case()
     assert case.state == "held"

@@ -12,6 +12,9 @@ from controller.cases.desk import Desk
 from controller.cases.model import Case
 from controller.cases.policies import OnePolicy, PolicyChoice
 from controller.cases.rings import Modes
+from controller.contact import recording
+from controller.contact.delivery import Accepted
+from controller.contact.letters import queued
 from controller.fairshare.policy import (
     LimitTerms,
     Policy,
@@ -61,12 +64,21 @@ class FaultyDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.die: str | None = None
+        self._spared = 0
         self.fail: Exception | None = None
         self.read = database.read
 
+    def die_after(self, commits: int, die: str | None) -> None:
+        """The transaction after so many others is the one to die in."""
+        self._spared, self.die = commits if die else 0, die
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        die, self.die = self.die, None
+        die = None
+        if self._spared:
+            self._spared -= 1
+        else:
+            die, self.die = self.die, None
         if self.fail is not None:
             raise self.fail
         async with self._database.write() as connection:
@@ -169,13 +181,21 @@ class World:
 
     async def deliver(self, *, crash_after_sending: bool = False) -> None:
         """The mail server accepts everything that is in the outbox."""
-        async with self.database.read() as connection:
-            waiting = await notices.due(connection, self.now, 100)
-        for row in waiting:
+        for row in await self.unsettled():
+            if row.next_try_at > self.now:
+                continue
+            notice = queued(row)
             self.mailbox.append(row.id)
             if crash_after_sending:
                 raise Crash
-            await self.desk.notice_accepted(row.id, row.case_id, self.now, "email", "250 ok")
+            said = Accepted("email", "250 ok")
+            await recording.accepted(self.desk, [notice], said, self.now, ())
+
+    async def unsettled(self) -> list[notices.NoticeRow]:
+        """What the outbox holds, about whomever."""
+        async with self.database.read() as connection:
+            tenants = await notices.due_tenants(connection, float("inf"), 1000)
+            return [row for name in tenants for row in await notices.waiting(connection, name)]
 
     async def pass_time(self, seconds: float) -> None:
         """Nothing is heard of the host for a while; the controller's clock ticks on."""

@@ -34,7 +34,9 @@ def verdict(
             utilisation=0.97,
             neighbours=14,
             neighbours_harmed=0 if index < intervals / 5 else 11,
-            neighbours_waiting=0.23,
+            neighbours_waiting=(
+                0.0 if index < intervals / 5 else 0.23 + 0.07 * math.sin(index / 4)
+            ),
             cause_share=0.9,
         )
         for index in range(intervals)

@@ -2,26 +2,18 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFont
 
-from controller.contact.chart import (
-    HEIGHT,
-    PLOT_BOTTOM,
-    PLOT_LEFT,
-    PLOT_RIGHT,
-    PLOT_TOP,
-    WIDTH,
-    lay_out,
-    thinned,
-)
+from controller.contact.chart import NARROW, WIDE, Frame, lay_out, thinned
 from controller.contact.chart_png import draw_png
 from controller.contact.chart_svg import draw_svg
 from controller.fairshare.evidence import Sample
-from controller.language.catalogue import languages
+from controller.language.catalogue import Language, languages
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
 
@@ -53,6 +45,7 @@ amounts = st.floats(0, 1e10, allow_nan=False)
     used=st.lists(st.tuples(amounts, amounts, st.integers(0, 3), st.booleans()), max_size=60),
     capacity=st.floats(1e-3, 1e10),
     seconds=st.sampled_from([1.0, 10.0, 60.0]),
+    frame=st.sampled_from([WIDE, NARROW]),
 )
 @settings(max_examples=60)
 def test_whatever_was_measured_stays_inside_the_picture(
@@ -60,6 +53,7 @@ def test_whatever_was_measured_stays_inside_the_picture(
     used: list[tuple[float, float, int, bool]],
     capacity: float,
     seconds: float,
+    frame: Frame,
 ) -> None:
     measured = tuple(
         sample(
@@ -68,6 +62,7 @@ def test_whatever_was_measured_stays_inside_the_picture(
             used=amount,
             fair_share=share,
             harmed=harmed,
+            neighbours_waiting=harmed / 3,
         )
         for n, (amount, share, harmed, present) in enumerate(used)
         if present
@@ -79,13 +74,17 @@ def test_whatever_was_measured_stays_inside_the_picture(
             seconds=seconds,
             samples=measured,
             capacity=capacity,
-        )
+        ),
+        frame=frame,
     )
     points = [point for run in (*chart.usage, *chart.fair_share) for point in run]
-    assert all(PLOT_LEFT <= x <= PLOT_RIGHT and PLOT_TOP <= y <= PLOT_BOTTOM for x, y in points)
-    assert all(PLOT_LEFT <= left < right <= PLOT_RIGHT for left, right in chart.waited)
-    assert PLOT_TOP <= chart.capacity_y <= PLOT_BOTTOM
-    assert all(0 <= tick.at <= WIDTH for tick in chart.x_ticks)
+    assert all(frame.left <= x <= frame.right and frame.top <= y <= frame.bottom for x, y in points)
+    waiting = [point for run in chart.waiting for point in run]
+    assert all(frame.left <= x <= frame.right for x, _ in waiting)
+    assert all(frame.waiting_top <= y <= frame.waiting_bottom for _, y in waiting)
+    assert all(frame.left <= left < right <= frame.right for left, right in chart.waited)
+    assert frame.top <= chart.capacity_y <= frame.bottom
+    assert all(0 <= tick.at <= frame.width for tick in chart.x_ticks)
     assert 2 <= len(chart.y_ticks) <= 8
     assert len(chart.x_ticks) <= 7
 
@@ -105,8 +104,8 @@ def test_only_the_time_in_which_neighbours_waited_is_shaded() -> None:
     )
     chart = lay_out(samples.verdict(intervals=4, samples=measured))
     ((left, right),) = chart.waited
-    assert left == pytest.approx(PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) / 4, abs=0.1)
-    assert right == pytest.approx(PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * 3 / 4, abs=0.1)
+    assert left == pytest.approx(WIDE.left + (WIDE.right - WIDE.left) / 4, abs=0.1)
+    assert right == pytest.approx(WIDE.left + (WIDE.right - WIDE.left) * 3 / 4, abs=0.1)
 
 
 @given(
@@ -155,13 +154,13 @@ def test_the_axis_names_its_unit(resource: Resource, axis: str) -> None:
 
 
 def test_the_mail_gets_a_small_sharp_picture_with_the_lines_in_it() -> None:
-    picture = draw_png(lay_out(samples.verdict()))
+    picture = draw_png(lay_out(samples.verdict(), frame=NARROW))
     assert len(picture) < 60_000
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    assert image.width == 2 * WIDTH
-    assert image.height > 2 * HEIGHT
+    assert image.width == 3 * NARROW.width
+    assert image.height > 3 * NARROW.height
     colours = {colour for _, colour in image.getcolors(100_000) or ()}
-    for line in ((0x1D, 0x4E, 0xD8), (0x15, 0x80, 0x3D), (0xFD, 0xE5, 0xB0)):
+    for line in ((0x1D, 0x4E, 0xD8), (0x15, 0x80, 0x3D), (0xFE, 0xF0, 0xCD), (0xF2, 0xA9, 0x3B)):
         assert any(
             all(abs(a - b) < 12 for a, b in zip(line, colour, strict=True))  # type: ignore[arg-type]  # getcolors is typed for all modes
             for colour in colours
@@ -186,3 +185,41 @@ def test_a_danish_picture_is_danish_throughout() -> None:
     days = lay_out(samples.verdict(intervals=240, seconds=3600.0), languages()["da"])
     assert "20. nov." in [tick.label for tick in days.x_ticks]
     assert draw_png(chart).startswith(b"\x89PNG")
+
+
+def test_how_much_neighbours_waited_is_drawn_below_on_the_same_time() -> None:
+    now = samples.NOW
+    measured = (
+        sample(now - 10, harmed=0, neighbours_waiting=0.0),
+        sample(now, harmed=2, neighbours_waiting=0.25),
+    )
+    chart = lay_out(samples.verdict(intervals=2, samples=measured))
+    ((_, start), (middle, still_none), (from_here, waiting), (end, _)) = chart.waiting[0]
+    assert start == still_none == WIDE.waiting_bottom
+    assert middle == from_here == pytest.approx((WIDE.left + WIDE.right) / 2)
+    assert end == WIDE.right
+    assert waiting == pytest.approx((WIDE.waiting_bottom + WIDE.waiting_top) / 2)
+    assert [tick.label for tick in chart.waiting_ticks] == ["0", "25", "50"]
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("language", languages().values(), ids=languages())
+def test_the_words_fit_into_the_mails_picture(resource: Resource, language: Language) -> None:
+    chart = lay_out(samples.verdict(resource), language, frame=NARROW)
+    font = ImageFont.load_default(13)
+    legend = (chart.usage_label, chart.fair_share_label, chart.capacity_label, chart.waited_label)
+    for left, text in [
+        (12, chart.axis_title),
+        (12, chart.waiting_title),
+        *((44, t) for t in legend),
+    ]:
+        assert left + font.getlength(text) <= NARROW.width, text
+    last = chart.x_ticks[-1]
+    assert last.at + font.getlength(last.label) / 2 <= NARROW.width
+
+
+def test_times_are_those_of_the_readers_zone() -> None:
+    chart = lay_out(samples.verdict(), zone=ZoneInfo("Europe/Copenhagen"))
+    assert chart.time_title == "time, CET"
+    assert [tick.label for tick in chart.x_ticks] == ["14:40", "14:45", "14:50", "14:55", "15:00"]
+    assert chart.title == "Use over time, 14:40 to 15:00 CET"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import trustme
-from controller.tenants import TenantContact
 from PIL import Image
 
 from controller.contact.delivery import Accepted, Refused
 from controller.contact.mail import InvalidAddress, MailChannel, compose
-from controller.contact.notice import RenderedNotice, render
+from controller.contact.notice import Queued, RenderedNotice, render
 from controller.settings import Smtp
+from controller.tenants import TenantContact
 from tests.contact import samples
 from tests.contact.servers import MailServer, mail_server
 
@@ -23,25 +23,14 @@ SENDER = "Northwind Hosting <fairuse@northwind.example>"
 
 
 def first_notice(**changes: Any) -> RenderedNotice:
-    return render(
-        samples.FIRST_NOTICE,
-        "first-notice",
-        samples.NOW,
-        samples.document(**changes),
-        CONTACT,
-        samples.terms(),
-    )
+    queued = Queued(samples.FIRST_NOTICE, "first-notice", samples.NOW, samples.document(**changes))
+    return render([queued], CONTACT, samples.terms())
 
 
 def limit_ended() -> RenderedNotice:
-    return render(
-        f"{samples.CASE_ID}-6-limit-ended",
-        "limit-ended",
-        samples.NOW,
-        samples.document(state="closed", closing="relieved", closed_at=samples.NOW),
-        CONTACT,
-        samples.terms(),
-    )
+    document = samples.document(state="closed", closing="relieved", closed_at=samples.NOW)
+    queued = Queued(f"{samples.CASE_ID}-6-limit-ended", "limit-ended", samples.NOW, document)
+    return render([queued], CONTACT, samples.terms())
 
 
 def channel(server: MailServer, tls: ssl.SSLContext | None = None, **changes: Any) -> MailChannel:
@@ -76,8 +65,8 @@ async def test_a_mail_has_text_and_html_and_its_picture_inside() -> None:
     html, picture = related.iter_parts()
     assert text.get_content_type() == "text/plain"
     assert "WHAT WE SAW" in text.get_content()
-    assert 'src="cid:chart"' in html.get_content()
-    assert picture["Content-ID"] == "<chart>"
+    assert 'src="cid:chart-1"' in html.get_content()
+    assert picture["Content-ID"] == "<chart-1>"
     assert picture.get_content_disposition() == "inline"
     image = Image.open(io.BytesIO(picture.get_content()))
     assert image.format == "PNG"

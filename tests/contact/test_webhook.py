@@ -13,11 +13,11 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from controller.tenants import TenantContact
 
 from controller.contact.delivery import Accepted, Refused
-from controller.contact.notice import render
-from controller.contact.webhook import InvalidEndpoint, WebhookChannel, read_secret, signature
+from controller.contact.notice import Queued, render
+from controller.contact.webhook import InvalidEndpoint, WebhookChannel, read_secrets, signature
+from controller.tenants import TenantContact
 from tests.contact import samples
 from tests.contact.servers import Call, WebhookReceiver, webhook_receiver
 
@@ -49,14 +49,8 @@ def contact(receiver: WebhookReceiver, secret_file: str) -> TenantContact:
 
 
 def notice() -> Any:
-    return render(
-        samples.FIRST_NOTICE,
-        "first-notice",
-        samples.NOW,
-        samples.document(),
-        TenantContact(name="Anna"),
-        samples.terms(),
-    )
+    queued = Queued(samples.FIRST_NOTICE, "first-notice", samples.NOW, samples.document())
+    return render([queued], TenantContact(name="Anna"), samples.terms())
 
 
 def is_signed(call: Call, key: bytes) -> bool:
@@ -113,7 +107,7 @@ async def test_the_same_notice_keeps_its_id_whenever_it_is_sent(
 
 @pytest.mark.parametrize(
     ("status", "for_good"),
-    [(400, True), (404, True), (410, True), (408, False), (429, False), (500, False), (503, False)],
+    [(400, False), (404, False), (410, True), (408, False), (429, False), (500, False)],
 )
 async def test_other_answers_are_refusals(
     status: int,
@@ -143,7 +137,7 @@ async def test_a_redirect_is_refused_and_not_followed(
     receiver.answer = answer
     outcome = await channel.send(notice(), contact(receiver, secret_file), samples.NOW)
     assert isinstance(outcome, Refused)
-    assert outcome.for_good
+    assert not outcome.for_good
     assert "redirects are not followed" in outcome.reason
     assert len(receiver.calls) == 1
 
@@ -225,4 +219,43 @@ async def test_a_secret_that_is_none_is_refused_without_showing_it(
 
 def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidEndpoint, match="none"):
-        read_secret(str(tmp_path / "none"))
+        read_secrets(str(tmp_path / "none"))
+
+
+async def test_while_secrets_change_a_message_is_signed_with_the_old_and_the_new_one(
+    receiver: WebhookReceiver, channel: WebhookChannel, tmp_path: Path
+) -> None:
+    new = bytes(range(32, 64))
+    lines = ["whsec_" + base64.b64encode(key).decode() for key in (new, KEY)]
+    (tmp_path / "both").write_text("\n".join(lines) + "\n")
+    await channel.send(notice(), contact(receiver, str(tmp_path / "both")), samples.NOW)
+    (call,) = receiver.calls
+    assert is_signed(call, KEY)
+    assert is_signed(call, new)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("9" * 40, 999_999_999.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+    ],
+)
+async def test_an_endpoint_may_say_when_to_come_again(
+    header: str,
+    seconds: float,
+    receiver: WebhookReceiver,
+    channel: WebhookChannel,
+    secret_file: str,
+) -> None:
+    async def answer() -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": header})
+
+    receiver.answer = answer
+    outcome = await channel.send(notice(), contact(receiver, secret_file), samples.NOW)
+    assert isinstance(outcome, Refused)
+    assert outcome.again_after_seconds == seconds

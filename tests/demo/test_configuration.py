@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from controller.tenants import TenantDirectory
 
 from controller.cases.selection import Selection
 from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings
+from controller.tenants import TenantDirectory
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.settings import AgentSettings
 from fairuse_cli.demo.configuration import (

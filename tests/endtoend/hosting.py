@@ -88,7 +88,7 @@ class Hosting:
             f"[listen]\nport = {self.port}\n"
             f'[storage]\ndatabase = "sqlite+aiosqlite:///{d}/controller/fairuse.db"\n'
             f'[contact]\nlink_secret_file = "{d}/controller/secret"\n'
-            f'tenants_file = "{d}/tenants.toml"\n',
+            f'tenants_file = "{d}/tenants.toml"\ngroup_interval = "0s"\n',
             "limiter.toml": f'socket = "{d}/limiter/sock"\njournal = "{d}/limiter/journal"\n'
             'agent_users = []\nmax_silence = "1m"\n',
             "agent.toml": f'[controller]\nurl = "http://127.0.0.1:{self.port}"\n'

@@ -143,3 +143,32 @@ def test_words_take_the_form_that_goes_with_the_number_before_them(
     code: str, count: int | Decimal, form: str
 ) -> None:
     assert languages()[code].ngettext("one", "many", count) == form
+
+
+def own_catalogue(folder: Path, code: str, text: str, said: str) -> None:
+    header = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
+    (folder / f"{code}.po").write_text(
+        f'{header}\nmsgid "{text}"\nmsgstr "{said}"\n', encoding="utf-8"
+    )
+
+
+def test_a_provider_adds_a_language_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    own_catalogue(tmp_path, "sv", "Open your page", "Öppna din sida")
+    swedish = languages(tmp_path)["sv"]
+    assert swedish.gettext("Open your page") == "Öppna din sida"
+    assert swedish.gettext("What we saw") == "What we saw"
+
+
+@pytest.mark.parametrize("code", ["da", "en"])
+def test_a_provider_says_one_text_otherwise_and_the_rest_stays(code: str, tmp_path: Path) -> None:
+    own_catalogue(tmp_path, code, "What it might be", "!")
+    own, shipped = languages(tmp_path)[code], languages()[code]
+    assert own.gettext("What it might be") == "!"
+    assert own.gettext("What we saw") == shipped.gettext("What we saw")
+    assert own.locale == shipped.locale
+
+
+def test_a_providers_own_catalogue_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "de.po").write_text("nonsense", encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"de\.po"):
+        languages(tmp_path)

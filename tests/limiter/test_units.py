@@ -79,7 +79,7 @@ def rate(counter: object, *arguments: str) -> float:
     return float(counter(*arguments) - before) / (time.monotonic() - began)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("kind", ["service", "scope"])
+@pytest.mark.parametrize("kind", ["service", "scope", "slice"])
 def test_a_units_cpu_is_held_and_comes_back(kind: str) -> None:
     with units.service(BURN, kind=kind) as unit, limiter(**SETTINGS) as running:
         before = shown(unit)
@@ -90,7 +90,9 @@ def test_a_units_cpu_is_held_and_comes_back(kind: str) -> None:
         assert shown(unit) == before
 
 
-@pytest.mark.parametrize(("kind", "program"), [("service", READ), ("scope", WRITE)])
+@pytest.mark.parametrize(
+    ("kind", "program"), [("service", READ), ("scope", WRITE), ("slice", READ)]
+)
 def test_a_units_disk_use_is_held_and_comes_back(kind: str, program: str) -> None:
     with disks(1) as (node,), units.service(program, node, kind=kind) as unit:
         before = shown(unit)

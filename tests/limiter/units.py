@@ -40,9 +40,16 @@ def booted() -> bool:
 
 @contextlib.contextmanager
 def service(program: str, *arguments: str, kind: str = "service") -> Iterator[str]:
-    """A unit that runs a Python program; its name. It counts disk use, as tenants' units should."""
+    """A unit that runs a Python program; its name. It counts disk use, as tenants' units should.
+
+    A slice is one below system.slice, with a service in it.
+    """
     name = f"fairuse-lim-{tag()}.{kind}"
-    command = ["systemd-run", "-q", "--collect", "--unit", name, "-p", "IOAccounting=yes"]
+    unit = ["--unit", name]
+    if kind == "slice":
+        name = f"system-fairuse_lim_{tag()}.slice"
+        unit = ["--slice", name]
+    command = ["systemd-run", "-q", "--collect", *unit, "-p", "IOAccounting=yes"]
     python = [sys.executable, "-c", program, *arguments]
     if kind == "scope":
         holder = subprocess.Popen([*command, "--scope", *python])

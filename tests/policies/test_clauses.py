@@ -95,6 +95,16 @@ def test_safespring_the_reasonable_time_follows_the_risk() -> None:
     assert len(set(deadlines)) == len(SEVERITIES)
 
 
+def test_safespring_who_fails_to_reply_is_reminded_before_the_time_is_over() -> None:
+    found = policy("safespring")
+    before = found.times.remind_before
+    assert before > 0
+    assert [step for step in SEVERITIES if found.severity.step(step).deadline >= 2 * before] == [
+        "low",
+        "high",
+    ]
+
+
 def test_safespring_a_reply_stops_the_clock_and_silence_does_not() -> None:
     sections = {section.title: section for section in explain(policy("safespring")).sections}
     answers = {line.label: line.text for line in sections["What an answer does"].lines}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from controller.tenants import TenantDirectory
 
 from controller.fairshare.policy import Policy
 from controller.settings import ControllerSettings
+from controller.tenants import TenantDirectory
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.settings import AgentSettings
 from fairuse_protocol.settings import SettingsError, load_settings, parse_settings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import tomli
-from controller.tenants import TenantDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.fairshare.policy import Policy
+from controller.tenants import TenantDirectory
 from fairuse_agent.settings import AgentSettings
 from fairuse_protocol.settings import SettingsError, parse_settings
 from fairuse_protocol.toml_lines import key_lines, nearest_line

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from controller.storage import cases, notices, orders, reports, schema, timeline
+from controller.storage import cases, notices, orders, reports, schema, timeline, tries
 from controller.storage.database import Database
 from controller.storage.reports import ReportRow
 from tests.storage.rows import add_case, add_notice, issue_order
@@ -59,20 +59,94 @@ async def test_cases_are_found_by_state_host_and_tenant_newest_first(database: D
         assert await cases.last_closed_document(connection, "h2", "t1", "cpu") is None
 
 
-async def test_a_notice_is_due_until_it_is_accepted_or_given_up(database: Database) -> None:
+async def test_a_tenant_is_due_until_each_notice_is_accepted_or_given_up(
+    database: Database,
+) -> None:
     async with database.write() as connection:
         await add_case(connection)
         for name in ("n1", "n2", "n3"):
             await add_notice(connection, id=name)
-        assert [row.id for row in await notices.due(connection, 99.0, 9)] == []
-        assert [row.id for row in await notices.due(connection, 100.0, 2)] == ["n1", "n2"]
+        assert await notices.due_tenants(connection, 99.0, 9) == []
+        assert await notices.due_tenants(connection, 100.0, 9) == ["t1"]
+        assert [row.id for row in await notices.waiting(connection, "t1")] == ["n1", "n2", "n3"]
         assert await notices.mark_accepted(connection, "n1", at=1.0, channel="email", answer="250")
         assert await notices.mark_failed(connection, "n2", at=1.0, answer="550")
         assert await notices.mark_retry(connection, "n3", next_try_at=160.0, answer="451")
-        assert await notices.due(connection, 159.0, 9) == []
-        (due,) = await notices.due(connection, 160.0, 9)
-        assert (due.id, due.tries, due.answer) == ("n3", 1, "451")
-        assert await notices.next_due_at(connection) == 160.0
+        assert await notices.due_tenants(connection, 159.0, 9) == []
+        assert await notices.due_tenants(connection, 160.0, 9) == ["t1"]
+        (left,) = await notices.waiting(connection, "t1")
+        assert (left.id, left.tries, left.answer) == ("n3", 1, "451")
+
+
+async def test_those_who_wait_longest_are_served_first(database: Database) -> None:
+    async with database.write() as connection:
+        for number, tenant in enumerate(("late", "early", "later")):
+            await add_case(connection, id=tenant, tenant=tenant)
+            at = {"early": 10.0, "late": 20.0, "later": 30.0}[tenant]
+            await add_notice(connection, id=f"n{number}", case_id=tenant, queued_at=at)
+        assert await notices.due_tenants(connection, 100.0, 2) == ["early", "late"]
+
+
+async def test_a_letter_is_decided_once(database: Database) -> None:
+    async with database.write() as connection:
+        await add_case(connection)
+        for name in ("n1", "n2"):
+            await add_notice(connection, id=name)
+        await notices.decide_letter(connection, ["n1", "n2"], "n1", 150.0)
+        await notices.decide_letter(connection, ["n2"], "n2", 160.0)
+        rows = await notices.waiting(connection, "t1")
+        assert {(row.letter, row.sending_since) for row in rows} == {("n1", 150.0)}
+        assert await notices.letter_of(connection, "n2") == "n1"
+        assert await notices.letter_of(connection, "nobody's") == ""
+
+
+async def test_time_in_which_nothing_is_to_be_sent_does_not_count_against_a_letter(
+    database: Database,
+) -> None:
+    async with database.write() as connection:
+        await add_case(connection)
+        await add_notice(connection)
+        await notices.decide_letter(connection, ["n1"], "n1", 150.0)
+        await notices.put_off(connection, ["n1"], now=200.0, until=1200.0)
+        (row,) = await notices.waiting(connection, "t1")
+    assert (row.next_try_at, row.sending_since, row.tries) == (1200.0, 1150.0, 0)
+
+
+async def test_what_was_sent_or_is_on_its_way_is_counted_by_host_and_resource(
+    database: Database,
+) -> None:
+    async with database.write() as connection:
+        await add_case(connection)
+        await add_case(connection, id="c2", resource="disk")
+        await add_case(connection, id="c3", tenant="t2")
+        for name in ("old", "new", "on-its-way", "undecided", "failed"):
+            await add_notice(connection, id=name)
+        await add_notice(connection, id="disk", case_id="c2")
+        await add_notice(connection, id="other", case_id="c3")
+        for name, at in (("old", 99.0), ("new", 100.0), ("disk", 150.0), ("other", 150.0)):
+            await notices.mark_accepted(connection, name, at=at, channel="email", answer="250")
+        await notices.decide_letter(connection, ["on-its-way", "failed"], "on-its-way", 150.0)
+        await notices.mark_failed(connection, "failed", at=150.0, answer="550")
+        assert await notices.sent_since(connection, "t1", 100.0) == {
+            ("h1", "cpu"): 2,
+            ("h1", "disk"): 1,
+        }
+
+
+async def test_every_try_of_a_letter_is_told_of_each_of_its_notices(database: Database) -> None:
+    async with database.write() as connection:
+        await add_case(connection)
+        await add_case(connection, id="c2", resource="disk")
+        await add_notice(connection, id="n1")
+        await add_notice(connection, id="n2", case_id="c2")
+        await notices.decide_letter(connection, ["n1", "n2"], "n1", 150.0)
+        kept = [
+            tries.DeliveryTry("n1", 150.0, "technical", "email", "deferred", "451 later"),
+            tries.DeliveryTry("n1", 160.0, "technical", "email", "accepted", "250 ok"),
+        ]
+        await tries.add(connection, kept)
+        assert await tries.of_case(connection, "c1") == kept
+        assert await tries.of_case(connection, "c2") == kept
 
 
 async def test_what_became_of_a_notice_is_recorded_once(database: Database) -> None:

@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 from openapi_spec_validator import validate
 
+from controller.storage import notices, tries
+from controller.storage.tries import DeliveryTry
 from controller.web.app import ROUTES
 from tests.cases.world import BUSY
 from tests.web.api import Api
@@ -130,6 +132,21 @@ async def test_a_case_answers_with_sentence_evidence_history_and_notices(api: Ap
     assert (notice["kind"], notice["channel"]) == ("first-notice", "email")
     assert notice["accepted_at"] == api.world.now
     assert answer["order"] is None
+
+
+async def test_a_notice_shows_its_letter_and_every_try_of_it(api: Api) -> None:
+    world = api.world
+    await world.reports(10)
+    (row,) = await world.unsettled()
+    async with world.database.write() as connection:
+        await notices.decide_letter(connection, [row.id], row.id, world.now)
+        later = DeliveryTry(row.id, world.now, "technical", "email", "deferred", "451 greylisted")
+        await tries.add(connection, [later])
+    answer = await api.get(f"/cases/{row.case_id}", "/cases/{case}")
+    (notice,) = answer["notices"]
+    assert notice["letter"] == row.id
+    (shown,) = notice["deliveries"]
+    assert (shown["outcome"], shown["answer"]) == ("deferred", "451 greylisted")
 
 
 async def test_a_limited_case_shows_its_standing_order_and_the_notice_behind_it(api: Api) -> None:

@@ -42,8 +42,9 @@ NONE = "none"
 OTHER = "somebody else's"
 OUR_IFB = "ours"
 
-POLICED_BURST_SECONDS = 0.05
-"""A policer has no queue: TCP needs this much room to keep near the rate."""
+POLICED_BURST_SECONDS = 0.1
+"""A policer has no queue: TCP keeps near the rate where there is room for what is under way, the
+rate times the round trip, which is up to this long across a continent."""
 MERGED_PACKET_BYTES = 65_536
 """GRO and GSO hand over packets of up to this; a policer drops those over its mtu."""
 
