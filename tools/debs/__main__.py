@@ -97,13 +97,17 @@ def build(package: Package, pyz: Path, out: Path) -> Path:
 
 
 def _move(place: Path, tree: Path) -> None:
-    """Scripts and compiled files say where they are: not here, but where dpkg puts them."""
-    for script in [*(place / "bin").iterdir(), place / "pyvenv.cfg"]:
-        if script.is_file() and not script.is_symlink():
-            script.write_bytes(script.read_bytes().replace(f"{tree}/".encode(), b"/"))
-    python = place / "bin" / "python"
-    python.unlink()
-    python.symlink_to(f"/usr/bin/python3.{sys.version_info.minor}")
+    """Scripts, links and settings name the folder they were made in: they get to name dpkg's."""
+    python = f"/usr/bin/python3.{sys.version_info.minor}"
+    for file in (place / "bin").iterdir():
+        if not file.is_symlink():
+            file.write_bytes(file.read_bytes().replace(f"{tree}/".encode(), b"/"))
+        elif file.readlink().is_absolute():
+            file.unlink()
+            file.symlink_to(python)
+    (place / "pyvenv.cfg").write_text(
+        f"home = /usr/bin\ninclude-system-site-packages = false\nexecutable = {python}\n"
+    )
     for cached in place.rglob("__pycache__"):
         shutil.rmtree(cached)
 
