@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import sqlalchemy as sa
 
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     enrolment = add("enrolment-token", "Print a token that enrols one host once.")
     enrolment.add_argument("--host", required=True, help="the host's name in its reports")
     token = add("token", "Print a new token for the API, the command line and the status page.")
-    token.add_argument("--role", required=True, choices=("viewer", "operator"))
+    token.add_argument("--role", required=True, choices=get_args(tokens.ApiRole))
     token.add_argument("--name", required=True, help="whose it is: cases' histories name it")
     add("take-mail", "Take one mail about a case on standard input, as mail servers pipe it.")
     revoke_token = add("revoke-token", "Make an API token good no more.")

@@ -18,12 +18,17 @@ from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
 from controller.cases.rings import Modes
 from controller.contact.addresses import CaseAddresses
+from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher, build_dispatcher
 from controller.contact.inbound.imap import ImapReader
 from controller.contact.inbound.mailroom import Mailroom
 from controller.contact.inbound.taking import take
 from controller.contact.links import SECRET_BYTES, CustomerLinks, read_or_make_secret
+from controller.contact.sources.lookup import Lookup
+from controller.contact.sources.over_http import HttpSource
+from controller.contact.sources.pushed import PushedTenants
+from controller.lookup_settings import Directory
 from controller.settings import ControllerSettings, Listen
 from controller.storage import reports
 from controller.storage.database import Database
@@ -37,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
 _PRUNE_SECONDS = 60.0
+_ERASE_SECONDS = 3600.0
 _COLLECT_AFTER_OBJECTS = 50_000
 _SHUTDOWN_SECONDS = 5.0
 """What requests under way get to end when the controller stops."""
@@ -69,10 +75,21 @@ async def serve(settings: ControllerSettings) -> int:
             services.clock,
             addresses,
         )
+        announcer = Announcer(
+            database,
+            services.desk,
+            services.policies,
+            services.directory,
+            dispatcher.postman,
+            settings.contact,
+            clock=services.clock,
+        )
         try:
-            return await _run(services, dispatcher, addresses, tls, stop)
+            return await _run(services, dispatcher, announcer, addresses, tls, stop)
         finally:
             await dispatcher.close()
+            if services.lookup:
+                await services.lookup.close()
     finally:
         await database.close()
 
@@ -81,13 +98,16 @@ async def build_services(
     settings: ControllerSettings, database: Database, clock: Callable[[], float]
 ) -> Services:
     """What the handlers work with, with its caches filled from the store."""
-    directory = _directory(settings)
+    lookup = _lookup(settings.contact.directory, clock)
+    pushed = PushedTenants(database, clock)
+    directory = _directory(settings, pushed, lookup)
     policies = PolicyBook(
         Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
     )
     rings = Path(settings.rings_file) if settings.rings_file else None
     desk = Desk(database, policies, Modes(settings.mode, rings), clock)
     credentials = HostCredentials(database, clock)
+    await directory.follow()
     await desk.start()
     await credentials.refresh()
     return Services(
@@ -98,16 +118,35 @@ async def build_services(
         clock=clock,
         links=CustomerLinks(_secret(settings), settings.contact.page_url, clock),
         directory=directory,
+        pushed=pushed,
+        lookup=lookup,
         credentials=credentials,
         intake=Intake(database),
     )
 
 
-def _directory(settings: ControllerSettings) -> ContactDirectory:
-    path = Path(settings.contact.tenants_file)
-    if not path.exists():
-        _log.warning("contact.tenants_file: %s does not exist; nobody can be written to", path)
-    return ContactDirectory(path, required=settings.mode != "observe")
+def _directory(
+    settings: ControllerSettings, pushed: PushedTenants, lookup: Lookup | None
+) -> ContactDirectory:
+    path = Path(settings.contact.tenants_file) if settings.contact.tenants_file else None
+    if path is not None and not path.exists():
+        _log.warning("contact.tenants_file: %s does not exist", path)
+    required = settings.mode != "observe" and lookup is None
+    return ContactDirectory(path, required=required, pushed=pushed, lookup=lookup)
+
+
+def _lookup(settings: Directory, clock: Callable[[], float]) -> Lookup | None:
+    if settings.http.url:
+        return Lookup(HttpSource(settings.http, settings.timeout), settings, clock)
+    if not settings.ldap.host:
+        return None
+    try:
+        from controller.contact.sources.over_ldap import LdapSource  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SettingsError(
+            "contact.directory.ldap: expected python-ldap, found none; install fairuse[ldap]"
+        ) from error
+    return Lookup(LdapSource(settings.ldap, settings.timeout), settings, clock)
 
 
 def _secret(settings: ControllerSettings) -> bytes:
@@ -148,6 +187,7 @@ def _tls(listen: Listen) -> ssl.SSLContext | None:
 async def _run(
     services: Services,
     dispatcher: Dispatcher,
+    announcer: Announcer,
     addresses: CaseAddresses | None,
     tls: ssl.SSLContext | None,
     stop: asyncio.Event,
@@ -156,12 +196,16 @@ async def _run(
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "storing reports": services.intake.run,
         "sending notices": dispatcher.run,
+        "announcing": announcer.run,
         "the cases' clock": lambda: _every(_TICK_SECONDS, services.desk.tick),
         "reading credentials": lambda: _every(REFRESH_SECONDS, services.credentials.refresh),
         "reading settings again": lambda: _every(_TICK_SECONDS, lambda: _refresh(services)),
         "pruning reports": lambda: _every(_PRUNE_SECONDS, lambda: _prune(services)),
+        "erasing old cases": lambda: _every(_ERASE_SECONDS, lambda: _erase(services)),
         **(_mail_coming_back(services, addresses) if addresses else {}),
     }
+    if services.lookup:
+        work["looking tenants up"] = services.lookup.run
     status = 0
     try:
         async with asyncio.TaskGroup() as group:
@@ -221,8 +265,8 @@ async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _refresh(services: Services) -> None:
-    """What is changed on disk is in force within a second or two, without a restart."""
-    services.directory.refresh()
+    """What is changed on disk, or by another controller, is in force within a second or two."""
+    await services.directory.follow()
     services.policies.refresh()
     services.desk.modes.refresh()
 
@@ -234,6 +278,13 @@ async def _prune(services: Services) -> None:
         async with services.database.write() as connection:
             if await reports.prune(connection, before) == 0:
                 return
+
+
+async def _erase(services: Services) -> None:
+    keep = services.settings.storage.keep_cases
+    reason = f"closed for longer than {keep} (keep_cases)"
+    while (await services.eraser.erase_old(keep, reason)).cases:
+        continue
 
 
 @asynccontextmanager

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Literal
 
+from controller.lookup_settings import Directory
+from controller.loopback import is_loopback
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration
 
 Mode = Literal["observe", "contact", "enforce"]
 """observe: watch only. contact: write to customers too. enforce: order limits too."""
-
 
 MAILBOX_CHARACTERS = 12
 """With "+b.", a notice's id of up to 32 and "." with a signature of 16, that makes 64 octets:
@@ -20,14 +20,7 @@ the longest local part (RFC 5321, section 4.5.3.1.1)."""
 _PLAIN_ADDRESS = re.compile(
     rf"[a-z0-9._-]{{1,{MAILBOX_CHARACTERS}}}@[a-z0-9]([a-z0-9.-]{{0,250}}[a-z0-9])?", re.IGNORECASE
 )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` can only be reached from this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+_LEAST_KEPT_SECONDS = 30 * 86400
 
 
 class Listen(Settings):
@@ -61,6 +54,17 @@ class Storage(Settings):
     database: str = "sqlite+aiosqlite:////var/lib/fairuse-controller/fairuse.db"
     """An SQLAlchemy URL with an async driver."""
     keep_reports: Duration = Duration(14 * 86400)
+    keep_cases: Duration = Duration(365 * 86400)
+    """A case that closed longer ago is erased; so are agreements and announcements."""
+
+    def __post_init__(self) -> None:
+        """A limit's day and a repeat's week are counted out of what is kept."""
+        require(
+            self.keep_cases >= _LEAST_KEPT_SECONDS,
+            "keep_cases",
+            expected="30d or more: repeats, habits and accounts are made of what is kept",
+            found=str(self.keep_cases),
+        )
 
 
 class Smtp(Settings):
@@ -185,9 +189,13 @@ class Contact(Settings):
     tenants_file: str = "/etc/fairuse/tenants.toml"
     templates: str = ""
     """A folder with templates of the provider's own; empty: the built-in letters."""
+    """Empty: none; tenants are pushed or looked up."""
+    directory: Directory = Directory()
     smtp: Smtp = Smtp()
     mailbox: Mailbox = Mailbox()
     command: Command = Command()
+    agreement_ends_notice: Duration = Duration(7 * 86400)
+    """How long before an agreement ends its tenant is told of it, and told once more at the end."""
     retry_for: Duration = Duration(24 * 3600)
     """A notice that no channel accepted for this long puts its case on hold."""
     next_contact_after: Duration = Duration(15 * 60)

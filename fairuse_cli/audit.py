@@ -30,6 +30,8 @@ audit_app = typer.Typer(
 _MEANING: dict[Finding, str] = {
     "line-changed": "it does not say what was written",
     "link-broken": "a line before it was taken out, added, moved or replaced",
+    "erased-unrecorded": "it is blank, and its case does not tell that it was erased",
+    "erased-changed": "what is left of the lines that it tells of was changed since",
     "link-not-found": "the noted link is not there: lines were cut off the end, or all was redone",
 }
 
@@ -55,7 +57,9 @@ def verify(
         print_json(answer)
     elif not found.faults:
         console = console_for_output()
-        console.print(f"{found.lines} lines of history are as they were written.")
+        console.print(f"{found.lines - found.erased} lines of history are as they were written.")
+        if found.erased:
+            console.print(f"{found.erased} more are erased, as their cases tell; none is missing.")
         console.print("Note this link where nobody of this controller can change it:")
         console.print(f"  {found.link}", soft_wrap=True)
     if found.faults:

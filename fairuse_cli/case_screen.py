@@ -10,6 +10,7 @@ from controller.cases.model import Case
 from controller.fairshare.sentence import waited
 from controller.web.messages import CaseAnswer, Notice, case_line
 from fairuse_cli import figures
+from fairuse_cli.requests import asked
 from fairuse_cli.tables import STATE_STYLES, what_next
 
 _CHART_HEIGHT = 6
@@ -83,11 +84,13 @@ def _add_standing(table: Table, answer: CaseAnswer) -> None:
         table.add_row("effect", _effect(case))
     if case.answers:
         table.add_row("customer", ", ".join(case.answers))
+    for request in case.requests:
+        table.add_row("asked for", asked(request, answer.at))
     for agreement in answer.agreements:
         table.add_row(
             "agreed",
             f"{figures.agreed(agreement)}, until {figures.clock(agreement.ends_at, answer.at)}, "
-            f"with {agreement.agreed_with}",
+            f"with {agreement.agreed_with}, recorded by {agreement.recorded_by}",
         )
     if case.repeat_of:
         table.add_row("repeat of", case.repeat_of)

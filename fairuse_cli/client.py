@@ -54,6 +54,10 @@ class Client:
         """What the controller answers to `body`, sent to /api/v1/PATH."""
         return self._ask("POST", _path(path), msgspec.json.encode(body))
 
+    def delete(self, *path: str) -> bytes:
+        """What the controller answers to the removal of what is at /api/v1/PATH."""
+        return self._ask("DELETE", _path(path), None)
+
     def close(self) -> None:
         """Give up the connection; the next request opens another."""
         self._connection.close()

@@ -12,13 +12,16 @@ from typing import NoReturn
 
 import typer
 
-from fairuse_cli import agreements, steps, views
+from fairuse_cli import agreements, announcements, requests, steps, views
 from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
+from fairuse_cli.export import export_app
 from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.forget import forget
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
+from fairuse_cli.tenant import tenant_app
 from fairuse_cli.trace import trace
 
 app = typer.Typer(
@@ -40,15 +43,20 @@ for command in (
     steps.approve,
     steps.dismiss,
     steps.hold,
+    steps.release,
     steps.lift,
     steps.suspend,
     steps.thaw,
+    requests.grant,
+    requests.refuse,
     steps.pause,
     steps.resume,
     agreements.agreements,
     agreements.agree,
     agreements.consent,
     agreements.withdraw,
+    announcements.announcements,
+    forget,
     run,
     demo,
     backtest,
@@ -56,6 +64,8 @@ for command in (
     app.command()(command)
 app.add_typer(policy_app)
 app.add_typer(audit_app)
+app.add_typer(export_app)
+app.add_typer(tenant_app)
 app.add_typer(trace, name="trace")
 
 

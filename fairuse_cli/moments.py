@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 from fairuse_cli.failures import USAGE, CommandFailed
 from fairuse_protocol.units import Duration
@@ -25,6 +26,37 @@ def moment(option: str, typed: str, *, now: float) -> float:
             f'{option}: expected a time such as "2026-11-01" or "2026-11-01 14:00", or a length '
             f'of time from now such as "3d" or "2h 30m", found "{typed}"',
         ) from error
+
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MONTH = re.compile(r"\d{4}-\d{2}")
+_LONGEST_MONTH_DAYS = 31
+
+
+def span_start(option: str, typed: str) -> datetime:
+    """Where a span begins: with the month "2026-11", the day "2026-11-01", or at a time.
+
+    UTC unless an offset is typed, so that a month is the same whoever asks. CommandFailed names
+    `option`.
+    """
+    whole = f"{typed}-01" if _MONTH.fullmatch(typed) else typed
+    try:
+        found = datetime.fromisoformat(whole)
+        return (found.replace(tzinfo=UTC) if found.tzinfo is None else found).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise CommandFailed(
+            USAGE,
+            f'{option}: expected a month, a day or a time such as "2026-11", "2026-11-01" or '
+            f'"2026-11-01T12:00+01:00", found "{typed}"',
+        ) from error
+
+
+def span_end(option: str, typed: str) -> datetime:
+    """Where a span ends: after the month or the day typed, or at a time; as `span_start`."""
+    start = span_start(option, typed)
+    if _MONTH.fullmatch(typed):
+        return (start + timedelta(days=_LONGEST_MONTH_DAYS)).replace(day=1)
+    return start + timedelta(days=1) if _DAY.fullmatch(typed) else start
 
 
 def share(option: str, typed: str) -> float:

@@ -55,6 +55,17 @@ def hold(
     _step(client_for(url, token_file), "hold", case_id, reason, as_json=as_json)
 
 
+def release(
+    case_id: CaseId,
+    reason: Why,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Let a held case go on by itself: the customer is written to, or has time to answer anew."""
+    _step(client_for(url, token_file), "release", case_id, reason, as_json=as_json)
+
+
 def lift(
     case_id: CaseId,
     reason: Why,

@@ -122,7 +122,7 @@ def cases_table(answer: CaseList, *, width: int) -> Table:
             case.host,
             _of_share(case.ratio, case.resource),
             figures.length(answer.at - case.opened_at),
-            what_next(case, answer.at),
+            case.held_because or what_next(case, answer.at),
         )
     return table
 
@@ -153,6 +153,12 @@ def agreements_table(agreements: Sequence[Agreement], now: float) -> Table:
 
 def what_next(case: CaseLine, now: float) -> str:
     """What the clock or a person will do to a case, in a few words."""
+    if case.requests:
+        return f"asks for {', '.join(case.requests)}; {_by_itself(case, now)}"
+    return _by_itself(case, now)
+
+
+def _by_itself(case: CaseLine, now: float) -> str:
     match case.state:
         case "watching":
             return "being watched"

@@ -47,12 +47,15 @@ class AgreementBook:
         of_them = chain.from_iterable(self._by_tenant[name] for name in concerned & set(tenants))
         return entitlements(of_them, host, tenants, ended_at)
 
-    def listed(self, *, tenant: str | None, limit: int) -> list[Agreement]:
+    def every(self) -> tuple[Agreement, ...]:
+        """All of them, of all tenants, those that are over too."""
+        return tuple(chain.from_iterable(self._by_tenant.values()))
+
+    def listed(self, *, tenant: str | None, limit: int | None = None) -> list[Agreement]:
         """Those of one tenant or of all, ended ones too, the last recorded first."""
         if tenant is not None:
             return self._by_tenant.get(tenant, [])[:limit]
-        everybodys = chain.from_iterable(self._by_tenant.values())
-        return sorted(everybodys, key=lambda each: each.recorded_at, reverse=True)[:limit]
+        return sorted(self.every(), key=lambda each: each.recorded_at, reverse=True)[:limit]
 
     def in_force(self, tenant: str, host: str, now: float) -> tuple[Agreement, ...]:
         """Those of one tenant that count on that host now."""
@@ -62,10 +65,13 @@ class AgreementBook:
             if each.host in ("", host) and each.state(now) == "in-force"
         )
 
+    def draw_up(self, terms: AgreementTerms, *, by: str) -> Agreement:
+        """A new agreement that is not stored yet; MessageError names the field that is wrong."""
+        return recorded(terms, "a" + secrets.token_hex(5), by=by, now=self._clock())
+
     async def record(self, terms: AgreementTerms, *, by: str) -> Agreement:
         """Store a new agreement; MessageError names the field that makes no sense."""
-        agreement_id = "a" + secrets.token_hex(5)
-        agreement = recorded(terms, agreement_id, by=by, now=self._clock())
+        agreement = self.draw_up(terms, by=by)
         async with self._database.write() as connection:
             await agreements.add(connection, agreement)
         await self.load()

@@ -8,8 +8,10 @@ from __future__ import annotations
 import msgspec
 
 from controller.cases.model import AnswerKind, Case, Step, TimelineEntry
-from controller.cases.steps import CaseRefused, step, with_limit_ended, without_limit
+from controller.cases.steps import CaseRefused, close, step, with_limit_ended, without_limit
+from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
+from controller.fairshare.rule import decide
 from controller.fairshare.sentence import duration
 
 THEY_WROTE = " They wrote: "
@@ -32,7 +34,7 @@ def answer(case: Case, kind: AnswerKind, note: str, policy: Policy, *, now: floa
     """Take the customer's answer, or raise CaseRefused with a sentence for them."""
     if kind not in possible_answers(case):
         raise CaseRefused(_why_not(case, kind))
-    text = _TEXTS[kind] + (f"{THEY_WROTE}{note}" if note else "")
+    text = with_note(_TEXTS[kind], note)
     entry = TimelineEntry(at=now, event=f"answered-{kind}", actor="customer", text=text)
     answers = (*case.answers, kind)
     if kind == "dispute":
@@ -52,7 +54,44 @@ def answer(case: Case, kind: AnswerKind, note: str, policy: Policy, *, now: floa
         actor="rule",
         text=f"No limit for another {duration(deadline - now)} at least.",
     )
-    return step(case, entry, stopped, answers=answers, deadline=deadline)
+    solved_at = now if kind == "solved" else case.solved_at
+    return step(case, entry, stopped, answers=answers, deadline=deadline, solved_at=solved_at)
+
+
+def check_solved(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
+    """What became of "it is solved", once its time is over: the case closes, or goes on.
+
+    The rule is asked about the time since then alone; `verdict` may still see what was before.
+    """
+    now, given = verdict.decided_at, policy.times.solved_check
+    if case.solved_at is None or case.state not in ("watching", "notified"):
+        return None
+    if now < case.solved_at + given:
+        return None
+    samples = [each for each in verdict.samples if each.ended_at - each.seconds >= case.solved_at]
+    rule = msgspec.structs.replace(policy.rule, window=min(policy.rule.window, given))
+    checked = decide(samples, case.resource, rule, now=now).outcome
+    if checked == "not-measured":
+        return None
+    text = f"Measured for {duration(given)} after the customer said that it is solved: {checked}."
+    if checked != "disproportionate":
+        return close(case, "resolved", now, actor="rule", text=text)
+    entry = TimelineEntry(at=now, event="not-solved", actor="rule", text=text)
+    return step(case, entry, solved_at=None)
+
+
+def with_note(text: str, note: str) -> str:
+    """A line of the history with the customer's own words at its end."""
+    return f"{text}{THEY_WROTE}{note}" if note else text
+
+
+def why_not_now(case: Case) -> str:
+    """Why the state of the case takes none of these answers, for the customer."""
+    if case.state == "closed":
+        return "This case is closed; there is nothing left to answer."
+    if case.state == "held":
+        return "A person at the provider is deciding this case; please write to them directly."
+    return "This is not possible while a limit is in force; it ends by itself."
 
 
 def _disputed(case: Case, entry: TimelineEntry, answers: tuple[AnswerKind, ...]) -> Step:
@@ -86,6 +125,7 @@ def _answered_under_limit(
         state="held" if disputed else "notified",
         held_because="the customer disputes it" if disputed else "",
         deadline=max(case.deadline or 0.0, now + policy.times.solved_check),
+        solved_at=now,
     )
     return with_limit_ended(msgspec.structs.replace(ended, entries=(entry, lifted)), case)
 
@@ -99,10 +139,6 @@ _TEXTS: dict[AnswerKind, str] = {
 
 
 def _why_not(case: Case, kind: AnswerKind) -> str:
-    if case.state == "closed":
-        return "This case is closed; there is nothing left to answer."
-    if case.state == "held":
-        return "A person at the provider is deciding this case; please write to them directly."
-    if kind in case.answers:
+    if case.state not in ("closed", "held") and kind in case.answers:
         return "You have told us this already; it counts once for a case."
-    return "This is not possible while a limit is in force; it ends by itself."
+    return why_not_now(case)

@@ -21,6 +21,7 @@ from controller.cases.judging import Judging, Seen
 from controller.cases.jumps import Jumps
 from controller.cases.ledger import Ledger, UnknownCase, new_case_id
 from controller.cases.limiting import DAY_SECONDS, Circumstances
+from controller.cases.live import LiveUse
 from controller.cases.model import AnswerKind, Case, State, Step, TimelineEntry
 from controller.cases.policies import PolicyChoice
 from controller.cases.record import read_case
@@ -67,6 +68,7 @@ class Desk:
         self._habits = HabitBook(database)
         self._judging = Judging(policies, self.agreements)
         self._hosts = Hosts(database, self._judging)
+        self.live = LiveUse(self._hosts, policies)
         self._paused = False
 
     def when_notice_queued(self, call: Callable[[], None]) -> None:
@@ -171,6 +173,15 @@ class Desk:
         """An operator takes the case out of the clock's hands."""
         return await self.carry_out(
             case_id, lambda case, now: lifecycle.hold(case, now=now, by=by, reason=reason)
+        )
+
+    async def release(self, case_id: str, *, by: str, reason: str) -> Case:
+        """An operator gives a held case back to the clock."""
+        return await self.carry_out(
+            case_id,
+            lambda case, now: lifecycle.release(
+                case, self.policy_of(case), now=now, by=by, reason=reason
+            ),
         )
 
     async def lift(self, case_id: str, *, by: str, reason: str) -> Case:
@@ -291,10 +302,9 @@ class Desk:
             case = done.case
 
     async def _open_cases(self, host: Host, now: float) -> None:
-        name = host.report.host
         for look in host.looks:
             for resource, tenant in look.window.suspects():
-                if self._policies.policy_for(tenant, name) is look.policy:
+                if self._policies.policy_for(tenant, host.report.host) is look.policy:
                     await self._open_case(host, look, resource, tenant, now)
 
     async def _open_case(
@@ -346,7 +356,6 @@ class Desk:
             done = limiting.measured_after(case, verdict, policy)
             if done is not None:
                 await self._ledger.commit(done, case)
-                del self._ledger.awaiting_after[case.id]
 
     async def _notice_jump(self, now: float) -> None:
         """A clock set forward must not bring any deadline nearer (promise 1)."""

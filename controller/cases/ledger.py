@@ -115,6 +115,8 @@ class Ledger:
         self.book.apply(done)
         if case.state == "closed" and case.effect is not None and case.effect.after is None:
             self.awaiting_after[case.id] = case
+        else:
+            self.awaiting_after.pop(case.id, None)
         for entry in done.entries:
             _log.info(
                 "case %s: %s by %s: %s", case.id, entry.event, entry.actor, _one_line(entry.text)

@@ -140,7 +140,9 @@ def after_silence(case: Case, silent_seconds: float, policy: Policy, *, now: flo
 def skip_time(case: Case, seconds: float, *, now: float, because: str) -> Step:
     """Time that does not count, for or against anybody: a silent host, a clock that jumped."""
     moved = msgspec.structs.replace(
-        case, last_disproportionate_at=case.last_disproportionate_at + seconds
+        case,
+        last_disproportionate_at=case.last_disproportionate_at + seconds,
+        solved_at=None if case.solved_at is None else case.solved_at + seconds,
     )
     if case.deadline is None or case.state not in ("watching", "notified"):
         return Step(case=moved, entries=())
@@ -200,6 +202,21 @@ def hold(case: Case, *, now: float, by: str, reason: str) -> Step:
     entry = TimelineEntry(at=now, event="held", actor=by, text=reason)
     held = without_limit(case, entry, state="held", held_because=reason)
     return with_limit_ended(held, case)
+
+
+def release(case: Case, policy: Policy, *, now: float, by: str, reason: str) -> Step:
+    """An operator gives a held case back to the clock.
+
+    Where no notice was accepted, the customer is written to anew, if it goes on; where one was,
+    they have the whole time to answer again from now on.
+    """
+    if case.state != "held":
+        raise CaseRefused(f"a case that is {case.state} is not held")
+    entry = TimelineEntry(at=now, event="released", actor=by, text=reason)
+    if case.notice_accepted_at is None:
+        return step(case, entry, state="watching", held_because="", notice="")
+    deadline = max(case.deadline or 0.0, now + time_to_answer_seconds(case, policy))
+    return step(case, entry, state="notified", held_because="", deadline=deadline)
 
 
 def dismiss(case: Case, *, now: float, by: str, reason: str) -> Step:

@@ -15,6 +15,8 @@ OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
 NoticeKind = Literal["first-notice", "reminder", "limit-started", "limit-ended", "closed"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
+RequestKind = Literal["more-time", "agreement", "load-test"]
+RequestState = Literal["waiting", "granted", "refused"]
 
 
 class Effect(Message):
@@ -48,6 +50,29 @@ class Suspension(Message):
     reason: str
     ordered_at: float
     lease_until: float
+    confirmed_at: float | None = None
+    """When its host first said that the tenant is frozen."""
+
+
+class CustomerRequest(Message):
+    """What the customer asks for that only an operator can grant."""
+
+    kind: RequestKind
+    asked_at: float
+    until: float
+    """more-time: no limit before this. agreement, load-test: when it is to end."""
+    begins_at: float | None = None
+    """Of a load test only."""
+    asked_by: str = ""
+    """Who asks, in their own words: with whom an agreement would be."""
+    note: str = ""
+    state: RequestState = "waiting"
+    decided_at: float | None = None
+    decided_by: str = ""
+    answer: str = ""
+    """What the operator said to it; the customer reads it."""
+    agreement: str = ""
+    """The id of the agreement that came of it."""
 
 
 class Case(Message):
@@ -78,6 +103,10 @@ class Case(Message):
     reminded_of: float | None = None
     """The deadline that the last of them was about."""
     answers: tuple[AnswerKind, ...] = ()
+    solved_at: float | None = None
+    """When the customer said so, until that has been checked."""
+    requests: tuple[CustomerRequest, ...] = ()
+    """In the order in which they were made."""
     held_because: str = ""
     limit: StandingLimit | None = None
     suspension: Suspension | None = None
@@ -85,6 +114,11 @@ class Case(Message):
     repeat_of: str = ""
     closed_at: float | None = None
     closing: Closing | None = None
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it says no more whose it was."""
+        return not self.tenant
 
 
 class TimelineEntry(Message):

@@ -73,7 +73,7 @@ class PolicySet:
 
     def policy_for(self, tenant: str, host: str, plan: str, now: float) -> Policy:
         """The policy that applies; the same object for as long as it does."""
-        name = self.by_tenant.get(tenant) or self.by_plan.get(plan) or self._named_for(host)
+        name = self._name_for(tenant, host, plan)
         current = self._in_force(name, now)
         version, until = self.stays.get((tenant, name), (current, 0.0))
         # Who stays on a version does so once another one has taken its place.
@@ -85,6 +85,21 @@ class PolicySet:
         current = [self._in_force(name, now) for name in (*names, *self.by_host.values())]
         stayed = [version for version, until in self.stays.values() if now < until]
         return tuple({policy.key: policy for policy in (*current, *stayed)}.values())
+
+    def coming_for(
+        self, tenant: str, host: str, plan: str, now: float
+    ) -> tuple[tuple[Policy, Policy], ...]:
+        """Versions that are announced and do not apply yet, each with the one before it."""
+        name = self._name_for(tenant, host, plan)
+        return tuple(
+            (before, after)
+            for before, after in pairwise(self.versions[name])
+            if _starts_at(after) > now
+            and (after.announced is None or _midnight(after.announced) <= now)
+        )
+
+    def _name_for(self, tenant: str, host: str, plan: str) -> str:
+        return self.by_tenant.get(tenant) or self.by_plan.get(plan) or self._named_for(host)
 
     def _named_for(self, host: str) -> str:
         name = self._of_host.get(host)

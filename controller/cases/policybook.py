@@ -43,6 +43,11 @@ class PolicyBook:
         """The policy that applies to the tenant on that host, as of the last refresh."""
         return self._set.value.policy_for(tenant, host, self._plan_of(tenant), self._clock())
 
+    def coming_for(self, tenant: str, host: str) -> tuple[tuple[Policy, Policy], ...]:
+        """Versions that will apply to the tenant on that host and are announced by now, each with
+        the one before it."""
+        return self._set.value.coming_for(tenant, host, self._plan_of(tenant), self._clock())
+
     def policies(self) -> tuple[Policy, ...]:
         """Every policy that applies to anybody."""
         return self._set.value.policies(self._clock())

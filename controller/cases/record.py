@@ -12,10 +12,12 @@ from controller.cases.model import (
     OrderDocument,
     OrderLimit,
     QueueNotice,
+    StandingLimit,
     Step,
 )
 from controller.settings import Mode
-from controller.storage import cases, notices, orders, timeline
+from controller.storage import cases, notices, orders, suspensions, timeline
+from controller.storage.suspensions import SuspensionRow
 
 _case_decoder = msgspec.json.Decoder(Case)
 
@@ -66,6 +68,47 @@ async def write_step(
         [(entry.at, entry.event, entry.actor, entry.text) for entry in done.entries],
     )
     await _carry_out(connection, done, previous, mode=mode, now=now)
+    await _confirm_limit(connection, case.limit, previous)
+    await _follow_suspension(connection, case, previous, now)
+
+
+async def _confirm_limit(
+    connection: AsyncConnection, limit: StandingLimit | None, previous: Case | None
+) -> None:
+    before = previous.limit if previous else None
+    if limit is None or limit.confirmed_at is None:
+        return
+    if before is None or before.confirmed_at is None:
+        await orders.confirm(connection, limit.order, limit.confirmed_at)
+
+
+async def _follow_suspension(
+    connection: AsyncConnection, case: Case, previous: Case | None, now: float
+) -> None:
+    """A suspension stands in its case only, so what becomes of it is recorded with the step."""
+    before, after = previous.suspension if previous else None, case.suspension
+    if before is not None and (after is None or after.order != before.order):
+        await suspensions.end(connection, before.order, now)
+    if after is None or after == before:
+        return
+    if before is None or before.order != after.order:
+        await suspensions.add(
+            connection,
+            SuspensionRow(
+                id=after.order,
+                case_id=case.id,
+                host=case.host,
+                tenant=case.tenant,
+                ordered_by=after.ordered_by,
+                reason=after.reason,
+                ordered_at=after.ordered_at,
+                lease_until=after.lease_until,
+                confirmed_at=after.confirmed_at,
+                ended_at=None,
+            ),
+        )
+    elif after.confirmed_at is not None:
+        await suspensions.confirm(connection, after.order, after.confirmed_at)
 
 
 async def _carry_out(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from controller.cases import lifecycle, limiting, reminding, suspending
+from controller.cases import answers, lifecycle, limiting, reminding, suspending
 from controller.cases.limiting import Circumstances
 from controller.cases.model import Case, Step
 from controller.fairshare.evidence import Verdict
@@ -100,6 +100,12 @@ def begins_after(previous: Case) -> float:
 def _without_limit(
     case: Case, verdict: Verdict, scene: Scene, policy: Policy, circumstances: Circumstances
 ) -> Iterator[Step]:
+    checked = answers.check_solved(case, verdict, policy)
+    if checked is not None:
+        yield checked
+        case = checked.case
+        if case.state == "closed":
+            return
     present = case.tenant in scene.newest.tenants
     seen = lifecycle.see_verdict(case, verdict, policy, circumstances.mode, present=present)
     if seen is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from controller.cases.model import Case, Step, Suspension, TimelineEntry
 from controller.cases.steps import CaseRefused, step
 from controller.fairshare.sentence import duration
@@ -69,9 +71,16 @@ def ended_with_enforcement(case: Case, *, now: float, by: str, reason: str) -> S
 
 
 def see_limiter(case: Case, limiter: LimiterState | None, *, now: float) -> Step | None:
-    """The host's limiter will not freeze the tenant, or does no more: what it says is kept."""
+    """What the host's limiter says of the suspension: it stands, or will not, or does no more."""
     if case.suspension is None or limiter is None:
         return None
+    frozen = any(held.order == case.suspension.order for held in limiter.suspended)
+    if frozen and case.suspension.confirmed_at is None:
+        text = "The host has frozen everything of the tenant."
+        entry = TimelineEntry(at=now, event="suspension-started", actor="limiter", text=text)
+        return step(
+            case, entry, suspension=msgspec.structs.replace(case.suspension, confirmed_at=now)
+        )
     for refused in limiter.refused:
         if refused.order == case.suspension.order:
             return _over(case, now, "limiter", refused.reason, event="suspension-refused")

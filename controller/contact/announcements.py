@@ -106,7 +106,7 @@ def render_policy_change(
     )
 
 
-def render_agreement_ended(
+def render_agreement_end(
     notice_id: str,
     queued_at: float,
     agreement: Agreement,
@@ -114,7 +114,7 @@ def render_agreement_ended(
     contact: TenantContact,
     terms: NoticeTerms,
 ) -> RenderedNotice:
-    """What a customer is told when an agreement has ended by itself or was withdrawn.
+    """What a customer is told when an agreement ends soon, has ended by itself or was withdrawn.
 
     `policy` is the one that applies to them now.
     """
@@ -150,9 +150,8 @@ def render_agreement_ended(
         "ended_at": ended_at,
         "withdrawn": agreement.withdrawn_at is not None,
     }
-    return _rendered(
-        "agreement-ended", notice_id, queued_at, values, data, policy, contact, terms, language
-    )
+    kind: LetterKind = "agreement-ending" if queued_at < ended_at else "agreement-ended"
+    return _rendered(kind, notice_id, queued_at, values, data, policy, contact, terms, language)
 
 
 def _rendered(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from controller.cases.model import Case
 from controller.contact.delivery import Refused
-from controller.contact.letters import Letter
 from controller.contact.notice import Queued
 from controller.settings import Contact
 
@@ -31,6 +31,22 @@ class GiveUp:
     reason: str
 
 
+class Attempted(Protocol):
+    """What was tried: a letter of notices, or an announcement."""
+
+    @property
+    def id(self) -> str:
+        """The message's, whichever try it is."""
+
+    @property
+    def tries(self) -> int:
+        """How many went before."""
+
+    @property
+    def sending_since(self) -> float:
+        """From when on the time to give up is counted."""
+
+
 def retry_delay_seconds(tries: int, letter: str) -> float:
     """How long to wait after this many failed tries: 10 s, doubled each time, up to 30 min.
 
@@ -42,7 +58,7 @@ def retry_delay_seconds(tries: int, letter: str) -> float:
 
 
 def after_refusals(
-    refusals: Sequence[Refused], letter: Letter, settings: Contact, now: float
+    refusals: Sequence[Refused], letter: Attempted, settings: Contact, now: float
 ) -> RetryAt | GiveUp:
     """What to do when no channel has accepted this time.
 

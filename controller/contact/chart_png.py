@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
@@ -14,6 +15,10 @@ _SCALE = 3
 _LEGEND_ROW = 22
 _LEGEND_ROWS = 4
 _FONT_SIZE = 13
+_FONTS = (("LiberationSans-Regular.ttf", _FONT_SIZE), ("DejaVuSans.ttf", 12))
+"""Tried in their order, at sizes at which they are about equally wide. Pillow's own, the last
+resort, has ASCII only."""
+_ASCII = str.maketrans({"æ": "ae", "ø": "o", "Æ": "Ae", "Ø": "O", "ß": "ss"})
 _MARGIN = 12
 
 # The page's light colours: a picture cannot follow the reader's theme, so it brings its own ground.
@@ -49,7 +54,7 @@ class _Brush:
 
     def __init__(self, image: Image.Image) -> None:
         self._draw = ImageDraw.Draw(image)
-        self._font = ImageFont.load_default(_FONT_SIZE * _SCALE)
+        self._font, self._writes_ascii_only = _font()
 
     def fill(self, points: Sequence[Point], color: str) -> None:
         """An area."""
@@ -71,7 +76,25 @@ class _Brush:
 
     def text(self, at: Point, text: str, anchor: str) -> None:
         (position,) = _scaled([at])
+        if self._writes_ascii_only:
+            text = _in_ascii(text)
         self._draw.text(position, text, fill=_TEXT, font=self._font, anchor=anchor)
+
+
+def _font() -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, bool]:
+    """The best font of this host, and whether it writes ASCII only."""
+    for name, size in _FONTS:
+        try:
+            return ImageFont.truetype(name, size * _SCALE), False
+        except OSError:
+            continue
+    return ImageFont.load_default(_FONT_SIZE * _SCALE), True
+
+
+def _in_ascii(text: str) -> str:
+    """Letters without their marks: "udgaende" can be read, boxes cannot."""
+    plain = unicodedata.normalize("NFKD", text.translate(_ASCII))
+    return plain.encode("ascii", "ignore").decode()
 
 
 def _scaled(points: Sequence[Point]) -> list[Point]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
@@ -47,14 +46,15 @@ class CommandChannel:
         if not self._settings.argv:
             return self._refused("no command is set in contact.command", for_good=True)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._settings.argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+            transport, conversation = await asyncio.get_running_loop().subprocess_exec(
+                _Conversation, *self._settings.argv, start_new_session=True
             )
         except OSError as error:
             return self._refused(f"{self._settings.argv[0]} cannot be run: {error}", for_good=False)
         try:
             async with asyncio.timeout(self._settings.timeout):
-                said, complained = await _converse(process, payload(notice))
+                _tell(transport, payload(notice))
+                await conversation.ended.wait()
         except TimeoutError:
             return self._refused(
                 f"{self._settings.argv[0]} was killed: it took longer than "
@@ -62,10 +62,8 @@ class CommandChannel:
                 for_good=False,
             )
         finally:
-            if process.returncode is None:
-                _kill_group(process)
-                await process.wait()
-        return self._outcome(process.returncode, said, complained)
+            await _end(transport, conversation)
+        return self._outcome(transport.get_returncode(), conversation.said(1), conversation.said(2))
 
     async def close(self) -> None:
         """Nothing runs between notices."""
@@ -83,42 +81,49 @@ class CommandChannel:
         return Refused(self.name, one_line(reason), for_good)
 
 
-async def _converse(process: Process, text: bytes) -> tuple[str, str]:
-    """Give it the notice, and hear what it says until it ends."""
-    if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise RuntimeError("expected a process with three pipes")
-    said, complained = bytearray(), bytearray()
-    listening = [
-        asyncio.create_task(_listen(process.stdout, said)),
-        asyncio.create_task(_listen(process.stderr, complained)),
-    ]
-    feeding = asyncio.create_task(_feed(process.stdin, text))
-    try:
-        await process.wait()
-        _kill_group(process)
-        await asyncio.wait(listening, timeout=_LAST_WORDS_SECONDS)
-    finally:
-        for task in (feeding, *listening):
-            task.cancel()
-        await asyncio.gather(feeding, *listening, return_exceptions=True)
-    return said.decode("utf-8", "replace"), complained.decode("utf-8", "replace")
+class _Conversation(asyncio.SubprocessProtocol):
+    """What it says, and when it has ended: which the streams of asyncio tell only once nobody holds
+    its outputs any more, and what it started may hold them for ever."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.closed = asyncio.Event()
+        self._outputs = {1: bytearray(), 2: bytearray()}
+
+    def said(self, descriptor: int) -> str:
+        """Its standard output (1) or error output (2)."""
+        return self._outputs[descriptor].decode("utf-8", "replace")
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Keep the beginning."""
+        kept = self._outputs[fd]
+        kept += data[: _OUTPUT_BYTES - len(kept)]
+
+    def process_exited(self) -> None:
+        """The program itself, whatever it started."""
+        self.ended.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended, and so have its outputs."""
+        self.closed.set()
 
 
-async def _feed(stdin: asyncio.StreamWriter, text: bytes) -> None:
-    # One that does not read what it is given can still accept it.
-    with suppress(BrokenPipeError, ConnectionResetError):
+def _tell(transport: asyncio.SubprocessTransport, text: bytes) -> None:
+    """Give it the notice. One that does not read it can accept it all the same."""
+    stdin = transport.get_pipe_transport(0)
+    if isinstance(stdin, asyncio.WriteTransport):
         stdin.write(text)
-        await stdin.drain()
-        stdin.close()
-        await stdin.wait_closed()
+        stdin.write_eof()
 
 
-async def _listen(output: asyncio.StreamReader, kept: bytearray) -> None:
-    while chunk := await output.read(_OUTPUT_BYTES):
-        kept += chunk[: _OUTPUT_BYTES - len(kept)]
-
-
-def _kill_group(process: Process) -> None:
-    """It leads its own session, so that its group is what it has started."""
+async def _end(transport: asyncio.SubprocessTransport, conversation: _Conversation) -> None:
+    """Kill what is left of it, and hear its last words. It leads its own session, so that its group
+    is what it has started."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    await conversation.ended.wait()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            await conversation.closed.wait()
+    transport.close()
+    await conversation.closed.wait()

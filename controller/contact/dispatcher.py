@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controller.cases.desk import Desk
 from controller.cases.limiting import DAY_SECONDS
@@ -20,6 +20,7 @@ from controller.contact import recording
 from controller.contact.addresses import CaseAddresses
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
 from controller.contact.command import CommandChannel
+from controller.contact.delivery import Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.grouping import Send, Wait, Withhold, decide
 from controller.contact.letters import Letter, due_letters, queued
@@ -29,6 +30,7 @@ from controller.contact.notice import NoticeTerms, Queued
 from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
 from controller.contact.routing import in_order, without_addresses
+from controller.contact.sources.asking import LookupFailed
 from controller.contact.timing import letter_not_before
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
@@ -49,6 +51,15 @@ _LOOK_EVERY_SECONDS = 5.0
 """How long a notice whose retry is due may wait when nothing wakes the loop."""
 
 
+@dataclass(frozen=True)
+class _Readers:
+    """Whom a tenant's letters go to, in order; or why to nobody, or why that is not known now."""
+
+    people: Sequence[TenantContact] = ()
+    nobody_because: str = ""
+    unknown_because: str = ""
+
+
 class Dispatcher:
     """The outbox's sender. One pass at a time; `wake` asks for one soon."""
 
@@ -64,7 +75,7 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._desk = desk
-        self._postman = postman
+        self.postman = postman
         self._directory = directory
         self._settings = settings
         self._clock = clock
@@ -93,7 +104,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Let the channels go."""
-        await self._postman.close()
+        await self.postman.close()
 
     async def send_due(self, now: float) -> None:
         """One pass: everything that is due is tried once, whatever becomes of the others."""
@@ -108,38 +119,45 @@ class Dispatcher:
         """What is due about one tenant, in its order. What fails stays due."""
         async with self._slots:
             try:
-                listed = self._directory.tenant(tenant)
-                people = in_order(listed.people() if listed else ())
-                await self._decide_letters(tenant, people, now)
+                readers = await self._readers(tenant)
+                await self._decide_letters(tenant, readers, now)
                 letters = due_letters(await self._waiting(tenant), now)
             except Exception:  # noqa: BLE001 - as the docstring says
                 _log.exception('the notices about "%s" could not be read', tenant)
                 return
             for letter in letters:
                 try:
-                    await self._send(letter, people, now)
+                    await self._send(letter, readers, now)
                 except Exception:  # noqa: BLE001 - as the docstring says
                     _log.exception("letter %s could not be settled", letter.id)
+
+    async def _readers(self, tenant: str) -> _Readers:
+        try:
+            listed = await self._directory.find(tenant)
+        except LookupFailed as error:
+            return _Readers(unknown_because=str(error))
+        if listed is None:
+            return _Readers(nobody_because=nobody_lists(tenant))
+        people = in_order(listed.people())
+        return _Readers(people, nobody_because="" if people else listed_without_contact(tenant))
 
     async def _waiting(self, tenant: str) -> list[NoticeRow]:
         async with self._database.read() as connection:
             return await notices.waiting(connection, tenant)
 
-    async def _decide_letters(
-        self, tenant: str, people: Sequence[TenantContact], now: float
-    ) -> None:
+    async def _decide_letters(self, tenant: str, readers: _Readers, now: float) -> None:
         """Put into letters, durably, what is to be sent; let the rest wait or go."""
         rows = {row.id: row for row in await self._waiting(tenant) if row.letter is None}
         if not rows:
             return
         undecided = await self._still_true([queued(row) for row in rows.values()], now)
-        if not people:
+        if readers.nobody_because:
             for notice in undecided:
-                await recording.failed(self._desk, (notice,), _nobody_listed(tenant), now, ())
+                await recording.failed(self._desk, (notice,), readers.nobody_because, now, ())
             return
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
-        quiet = people[0].quiet_times()
+        quiet = (readers.people or (TenantContact(),))[0].quiet_times()
         for decision in decide(undecided, sent, quiet, self._settings, now):
             match decision:
                 case Send():
@@ -179,26 +197,34 @@ class Dispatcher:
                 left.append(notice)
         return left
 
-    async def _send(self, letter: Letter, people: Sequence[TenantContact], now: float) -> None:
+    async def _send(self, letter: Letter, readers: _Readers, now: float) -> None:
         if letter.id in self._unrecorded:
             await self._record(letter)
             return
         letter = replace(letter, notices=tuple(await self._still_true(letter.notices, now)))
         if not letter.notices:
             return
-        people = without_addresses(people, letter.bounced)
+        if readers.unknown_because:
+            away = Refused("directory", readers.unknown_because, for_good=False)
+            await self._not_accepted(letter, Tried(refusals=(away,)), now)
+            return
+        people = without_addresses(readers.people, letter.bounced)
         if not people:
-            await self._give_up(letter, Tried(), _nobody(letter), now)
+            reason = readers.nobody_because or _came_back(letter)
+            await self._give_up(letter, Tried(), reason, now)
             return
         until = letter_not_before(letter.notices, people[0].quiet_times(), now)
         if until > now:
             await recording.put_off(self._desk, letter.notices, now, until)
             return
-        tried = await self._postman.try_once(letter, await self._thread(letter), people, now)
+        tried = await self.postman.try_once(letter, await self._thread(letter), people, now)
         if tried.accepted is not None:
             self._unrecorded[letter.id] = tried, self._clock()
             await self._record(letter)
             return
+        await self._not_accepted(letter, tried, now)
+
+    async def _not_accepted(self, letter: Letter, tried: Tried, now: float) -> None:
         match after_refusals(tried.refusals, letter, self._settings, now):
             case RetryAt() as retry:
                 await self._retry(letter, tried, retry, now)
@@ -233,15 +259,19 @@ class Dispatcher:
         await recording.failed(self._desk, letter.notices, reason, now, tried.tries)
 
 
-def _nobody_listed(tenant: str) -> str:
-    return f'tenants_file lists no way to reach "{tenant}"'
+def nobody_lists(tenant: str) -> str:
+    """Why a tenant cannot be written to that no source of the directory knows."""
+    return f'nobody to write to: no directory lists "{tenant}"'
 
 
-def _nobody(letter: Letter) -> str:
-    if not letter.bounced:
-        return _nobody_listed(letter.tenant)
+def listed_without_contact(tenant: str) -> str:
+    """Why a tenant cannot be written to that is known."""
+    return f'nobody to write to: "{tenant}" is listed without a contact'
+
+
+def _came_back(letter: Letter) -> str:
     came_back_from = ", ".join(sorted(letter.bounced))
-    return f"it came back from {came_back_from}, and tenants_file lists no other way"
+    return f"it came back from {came_back_from}, and no other way is listed"
 
 
 def build_dispatcher(

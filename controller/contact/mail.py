@@ -103,7 +103,9 @@ class MailChannel:
             return self._refused("no mail server is set in contact.smtp", for_good=True)
         if not contact.email:
             return self._refused("no mail address is listed", for_good=True)
-        sender, ours = self._settings.sender, self._addresses
+        sender = self._settings.sender
+        # An announcement is about no case that an answer could go to.
+        ours = self._addresses if notice.case_id else None
         try:
             message = compose(
                 notice,
@@ -188,7 +190,10 @@ async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
 
 
 def _reply_to(notice: RenderedNotice, ours: CaseAddresses) -> str:
-    """An answer to a letter about several cases is about all of them."""
+    """An answer to a letter about several cases is about all of them; one to an announcement is
+    about none, and goes to the sender."""
+    if not notice.case_id:
+        return ""
     if "others" in notice.data:
         return ours.for_bounces(notice.id)
     return ours.for_replies(notice.case_id)

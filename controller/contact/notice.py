@@ -27,7 +27,7 @@ from controller.language.catalogue import ENGLISH, Language, languages
 from controller.language.figures import whole
 from controller.tenants import TenantContact
 
-LetterKind = NoticeKind | Literal["policy-change", "agreement-ended"]
+LetterKind = NoticeKind | Literal["policy-change", "agreement-ending", "agreement-ended"]
 """What a letter can be: a notice about a case, or an announcement."""
 
 

@@ -18,7 +18,7 @@ from controller.cases.model import (
 )
 from controller.contact.announcements import (
     PolicyChange,
-    render_agreement_ended,
+    render_agreement_end,
     render_policy_change,
 )
 from controller.contact.notice import NoticeTerms, Queued, RenderedNotice, render
@@ -65,7 +65,9 @@ def _announcements(
         letter = PolicyChange("specimen", policy, change)
         yield render_policy_change("specimen", _AT, letter, contact, terms)
     for kind in get_args(AgreementKind):
-        yield render_agreement_ended("specimen", _AT, _agreement(kind), policy, contact, terms)
+        agreement = _agreement(kind)
+        for at in (agreement.ends_at - _HOUR, agreement.ends_at):
+            yield render_agreement_end("specimen", at, agreement, policy, contact, terms)
 
 
 def _cases() -> Iterator[Case]:

@@ -19,7 +19,7 @@ import aiohttp
 
 from controller.contact.delivery import Accepted, Outcome, Refused, one_line
 from controller.contact.notice import RenderedNotice
-from controller.settings import is_loopback
+from controller.loopback import is_loopback
 from controller.tenants import TenantContact
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)
@@ -32,7 +32,11 @@ _GONE = 410
 that a customer can mend, so they are tried again, as the specification says."""
 
 
-_ANNOUNCED = {"policy-change": "policy.change", "agreement-ended": "agreement.ended"}
+_ANNOUNCED = {
+    "policy-change": "policy.change",
+    "agreement-ending": "agreement.ending",
+    "agreement-ended": "agreement.ended",
+}
 """What a receiver is told of that is about no case."""
 
 

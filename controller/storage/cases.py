@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
 
-_cases = schema.cases
+_cases, _notices = schema.cases, schema.notices
+ERASED_TENANT = ""
+"""Whose a case is that was erased: nobody's any more."""
 
 
 async def insert(
@@ -99,10 +101,13 @@ async def recent(
     state: str | None = None,
     host: str | None = None,
     tenant: str | None = None,
-    limit: int = 100,
+    limit: int | None = 100,
 ) -> list[str]:
-    """The documents of the newest cases, newest first, of those that match all that is given."""
-    wanted = sa.select(_cases.c.document)
+    """The documents of the newest cases, newest first, of those that match all that is given.
+
+    Those that are erased are not listed.
+    """
+    wanted = sa.select(_cases.c.document).where(_cases.c.tenant != ERASED_TENANT)
     for column, value in (
         (_cases.c.state, state),
         (_cases.c.host, host),
@@ -112,3 +117,36 @@ async def recent(
             wanted = wanted.where(column == value)
     wanted = wanted.order_by(_cases.c.opened_at.desc(), _cases.c.id.desc()).limit(limit)
     return list(await connection.scalars(wanted))
+
+
+async def open_of_tenant(connection: AsyncConnection, tenant: str) -> list[str]:
+    """The ids of the tenant's cases that are not closed."""
+    found = await connection.scalars(
+        sa.select(_cases.c.id).where(_cases.c.tenant == tenant, _cases.c.state != "closed")
+    )
+    return list(found)
+
+
+async def closed_of_tenant(connection: AsyncConnection, tenant: str) -> list[str]:
+    """The ids of the tenant's closed cases."""
+    found = await connection.scalars(
+        sa.select(_cases.c.id).where(_cases.c.tenant == tenant, _cases.c.state == "closed")
+    )
+    return list(found)
+
+
+async def closed_before(connection: AsyncConnection, before: float, limit: int) -> list[str]:
+    """The ids of cases that closed before then and are not erased, the oldest first.
+
+    Those of which a notice is still to be sent are not among them.
+    """
+    waiting = sa.exists().where(
+        _notices.c.case_id == _cases.c.id, _notices.c.next_try_at.is_not(None)
+    )
+    found = await connection.scalars(
+        sa.select(_cases.c.id)
+        .where(_cases.c.closed_at < before, _cases.c.tenant != ERASED_TENANT, ~waiting)
+        .order_by(_cases.c.closed_at)
+        .limit(limit)
+    )
+    return list(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +30,35 @@ async def of_hour(connection: AsyncConnection, host: str, hour_of_week: int) -> 
     return [
         Habit(tenant, tuple(used), measured_seconds, weeks, updated_at)
         for tenant, *used, measured_seconds, weeks, updated_at in found
+    ]
+
+
+@dataclass(frozen=True)
+class HabitRow:
+    """A tenant's habit where and when it has it."""
+
+    host: str
+    hour_of_week: int
+    habit: Habit
+
+
+async def of_tenant(connection: AsyncConnection, tenant: str) -> list[HabitRow]:
+    """All of one tenant's, by host and hour of the week."""
+    found = await connection.execute(
+        sa.select(
+            _habits.c.host,
+            _habits.c.hour_of_week,
+            *_USED,
+            _habits.c.measured_seconds,
+            _habits.c.weeks,
+            _habits.c.updated_at,
+        )
+        .where(_habits.c.tenant == tenant)
+        .order_by(_habits.c.host, _habits.c.hour_of_week)
+    )
+    return [
+        HabitRow(host, hour, Habit(tenant, tuple(used), measured_seconds, weeks, updated_at))
+        for host, hour, *used, measured_seconds, weeks, updated_at in found
     ]
 
 

@@ -128,7 +128,8 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[ReturnedMai
 async def _case_of(connection: AsyncConnection, case_id: str | None, letter: str | None) -> str:
     notices, cases = schema.notices, schema.cases
     asked = (
-        sa.select(cases.c.id).where(cases.c.id == case_id)
+        # One that was erased is nobody's: nothing is to be said to it any more.
+        sa.select(cases.c.id).where(cases.c.id == case_id, cases.c.tenant != "")
         if letter is None
         else sa.select(notices.c.case_id).where(notices.c.id == letter)
     )

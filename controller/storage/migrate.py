@@ -10,7 +10,7 @@ import logging
 
 import sqlalchemy as sa
 
-HEAD = "0006"
+HEAD = "0008"
 """The newest revision in `migrations/versions`."""
 
 

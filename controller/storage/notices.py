@@ -167,6 +167,16 @@ async def of_letter(connection: AsyncConnection, letter: str) -> list[NoticeRow]
     return [NoticeRow(*row) for row in found]
 
 
+async def waiting_of(connection: AsyncConnection, case_ids: Sequence[str]) -> list[str]:
+    """The ids of these cases' notices that are still to be sent."""
+    found = await connection.scalars(
+        sa.select(_notices.c.id).where(
+            _notices.c.case_id.in_(case_ids), _notices.c.next_try_at.is_not(None)
+        )
+    )
+    return list(found)
+
+
 async def mark_accepted(
     connection: AsyncConnection,
     id: str,  # noqa: A002 - the column's name

@@ -27,6 +27,7 @@ class OrderRow:
     resource: str
     issued_at: float
     lease_until: float
+    confirmed_at: float | None
     ended_at: float | None
     notice_id: str | None
     ordered_by: str | None
@@ -88,6 +89,15 @@ async def change(connection: AsyncConnection, id: str, document: str) -> bool:  
         .values(document=document)
     )
     return done.rowcount == 1
+
+
+async def confirm(connection: AsyncConnection, id: str, at: float) -> None:  # noqa: A002
+    """Its host says for the first time that it stands."""
+    await connection.execute(
+        _orders.update()
+        .where(_orders.c.id == id, _orders.c.confirmed_at.is_(None))
+        .values(confirmed_at=at)
+    )
 
 
 async def end(connection: AsyncConnection, id: str, ended_at: float) -> bool:  # noqa: A002

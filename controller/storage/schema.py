@@ -35,7 +35,7 @@ api_tokens = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("revoked_at", sa.Float),
-    sa.CheckConstraint("role IN ('viewer', 'operator')", name="known_role"),
+    sa.CheckConstraint("role IN ('viewer', 'operator', 'directory')", name="known_role"),
 )
 
 reports = sa.Table(
@@ -75,6 +75,7 @@ cases = sa.Table(
         postgresql_where=sa.text("state <> 'closed'"),
     ),
     sa.Index("cases_by_due_time", "due_at"),
+    sa.Index("cases_by_closing_time", "closed_at"),
     sa.Index("cases_by_tenant", "tenant"),
 )
 
@@ -171,6 +172,8 @@ orders = sa.Table(
     sa.Column("resource", sa.Text, nullable=False),
     sa.Column("issued_at", sa.Float, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False),
+    # When its host first said that it stands; one that no host confirmed limited nobody.
+    sa.Column("confirmed_at", sa.Float),
     sa.Column("ended_at", sa.Float),
     sa.Column("notice_id", sa.Text),
     sa.Column("ordered_by", sa.Text),
@@ -185,6 +188,23 @@ orders = sa.Table(
         name="contact_first",
     ),
     sa.Index("orders_by_host", "host", "ended_at"),
+    sa.Index("orders_by_confirmation", "confirmed_at"),
+)
+
+suspensions = sa.Table(
+    "suspensions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("ordered_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("ordered_at", sa.Float, nullable=False),
+    sa.Column("lease_until", sa.Float, nullable=False),
+    sa.Column("confirmed_at", sa.Float),
+    sa.Column("ended_at", sa.Float),
+    sa.CheckConstraint("length(ordered_by) > 0 AND length(reason) > 0", name="suspended_by_name"),
 )
 
 switches = sa.Table(
@@ -251,9 +271,56 @@ habits = sa.Table(
     sqlite_with_rowid=False,
 )
 
+announcements = sa.Table(
+    "announcements",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    # What it is about: a version of a policy, an agreement.
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("queued_at", sa.Float, nullable=False),
+    # As of a notice: moved on by the time in which nothing was to be sent.
+    sa.Column("sending_since", sa.Float, nullable=False),
+    sa.Column("next_try_at", sa.Float),
+    sa.Column("tries", sa.Integer, nullable=False, default=0),
+    sa.Column("accepted_at", sa.Float),
+    sa.Column("failed_at", sa.Float),
+    sa.Column("channel", sa.Text),
+    sa.Column("answer", sa.Text, nullable=False, default=""),
+    sa.Column("document", sa.Text, nullable=False),
+    # Promise 5: nobody is told the same twice.
+    sa.UniqueConstraint("tenant", "kind", "about", name="announced_once"),
+    sa.Index("announcements_by_due_time", "next_try_at"),
+)
+
+pushed_tenants = sa.Table(
+    "pushed_tenants",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    # NULL: it was removed. The row stays, without a person in it, so that `revision` only grows.
+    sa.Column("document", sa.Text),
+    # Of the whole table, one higher with each change.
+    sa.Column("revision", sa.Integer, nullable=False, unique=True),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.CheckConstraint("length(tenant) > 0 AND length(changed_by) > 0", name="pushed_by_name"),
+)
+
 TRIGGERS = (
+    # Erasing takes what a line said and its salt, of a case that is erased as a whole; what holds
+    # the line in its place stays.
     """
     CREATE TRIGGER timeline_only_grows BEFORE UPDATE ON case_events
+    WHEN NOT (
+        NEW.text IS '' AND NEW.salt IS x'' AND NEW.id IS OLD.id AND NEW.case_id IS OLD.case_id
+        AND NEW.at IS OLD.at AND NEW.event IS OLD.event AND NEW.actor IS OLD.actor
+        AND OLD.event IS NOT 'erased'
+        AND NEW.digest IS OLD.digest AND NEW.link IS OLD.link
+        AND EXISTS (
+            SELECT 1 FROM cases WHERE id = OLD.case_id AND state = 'closed' AND tenant = ''
+        )
+    )
     BEGIN SELECT RAISE(ABORT, 'timeline_only_grows: a line of a history is never changed'); END
     """,
     """

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
-from controller.storage.chain import FIRST_LINK, digest_of, link_after, new_salt
+from controller.storage.chain import FIRST_LINK, Remains, digest_of, link_after, new_salt
 
 _events = schema.case_events
 _AT_A_TIME = 1000
@@ -38,6 +38,11 @@ class LinkedRow:
     salt: bytes
     digest: bytes
     link: bytes
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing can say any more what the line said."""
+        return not self.salt and not self.text
 
 
 async def add(
@@ -72,6 +77,19 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[EventRow]:
         .order_by(_events.c.id)
     )
     return [EventRow(*row) for row in found]
+
+
+async def remains(connection: AsyncConnection, case_id: str) -> Remains:
+    """What will be left of a case's lines once they are erased."""
+    left = Remains()
+    found = await connection.execute(
+        sa.select(_events.c.at, _events.c.event, _events.c.actor, _events.c.digest)
+        .where(_events.c.case_id == case_id)
+        .order_by(_events.c.id)
+    )
+    for row in found:
+        left.add(*row)
+    return left
 
 
 async def in_order(connection: AsyncConnection) -> AsyncIterator[LinkedRow]:

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
 
-ApiRole = Literal["viewer", "operator"]
+ApiRole = Literal["viewer", "operator", "directory"]
+"""viewer: looks. operator: looks and decides. directory: says who the tenants are, and no more."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
 

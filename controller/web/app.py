@@ -12,13 +12,19 @@ from aiohttp import hdrs, web
 from controller.web import (
     agents,
     agreements,
+    announcing,
     auditing,
     customer,
+    deciding,
+    exports,
+    forgetting,
     health,
     openapi,
     operators,
+    requests,
     rollout,
     status,
+    tenants,
 )
 from controller.web.auth import authorise
 from controller.web.errors import PAGE_HEADERS, Refused, explain_errors
@@ -27,16 +33,20 @@ from controller.web.services import SERVICES, Services
 
 MAX_REPORT_BYTES = 4 * 2**20
 """A report of 3,000 tenants with several disks each fits twice."""
-MAX_BODY_BYTES = 64 * 1024
-"""Everybody but an enrolled host sends a few sentences at most."""
 BODY_SECONDS = 30.0
 """A body that takes longer to arrive is given up: whoever sends it holds memory meanwhile."""
 
 ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *operators.ROUTES,
+    *deciding.ROUTES,
+    *requests.ROUTES,
     *agreements.ROUTES,
+    *announcing.ROUTES,
+    *tenants.ROUTES,
     *auditing.ROUTES,
+    *exports.ROUTES,
+    *forgetting.ROUTES,
     *rollout.ROUTES,
     *customer.ROUTES,
     *status.ROUTES,
@@ -79,10 +89,11 @@ async def _read_body(request: web.Request, route: Route) -> None:
     if route.role != "agent":
         if request.content_length is None:
             raise Refused(411, "Content-Length: expected the length of the body, found none")
-        if request.content_length > MAX_BODY_BYTES:
+        if request.content_length > route.max_body_bytes:
             raise Refused(
                 413,
-                f"body: expected at most {MAX_BODY_BYTES} bytes, found {request.content_length}",
+                f"body: expected at most {route.max_body_bytes} bytes, "
+                f"found {request.content_length}",
             )
     try:
         async with asyncio.timeout(BODY_SECONDS):

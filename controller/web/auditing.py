@@ -22,6 +22,7 @@ async def audit_histories(request: web.Request) -> web.Response:
     answer = AuditAnswer(
         at=services.clock(),
         lines=found.lines,
+        erased=found.erased,
         link=found.head.hex(),
         faults=tuple(
             AuditFault(

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from controller.storage import tokens
 from controller.web.errors import Refused
-from controller.web.routes import Route, is_page
+from controller.web.routes import ACCEPTED, Route, is_page
 from controller.web.services import SERVICES
 
 
@@ -50,11 +50,13 @@ async def authorise(request: web.Request, route: Route) -> None:
         raise _unknown(
             request,
             "expected an API token; make one with: "
-            "fairuse-controller token --role viewer|operator --name NAME",
+            "fairuse-controller token --role viewer|operator|directory --name NAME",
         )
-    if route.role == "operator" and token.role != "operator":
+    if token.role not in ACCEPTED[route.role]:
+        expected = " or ".join(ACCEPTED[route.role])
         raise Refused(
-            403, f'expected the role operator, found that "{token.name}" is a {token.role}'
+            403,
+            f'expected the role {expected}, found that "{token.name}" has {token.role}',
         )
     request[CALLER] = Caller(token.name, token.role)
 

@@ -7,23 +7,20 @@ the secret, so that no other site can know where to send a form.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
 
-import markupsafe
 from aiohttp import web
 from babel import negotiate_locale
 
+from controller.cases import requests
 from controller.cases.model import Case
 from controller.cases.steps import CaseRefused
-from controller.contact import wording
-from controller.contact.chart import lay_out
-from controller.contact.chart_svg import draw_svg
 from controller.contact.links import LinkRefused
-from controller.contact.notice import effect_bars, evidence_figures, limit_words
-from controller.fairshare.sentence import sentence
-from controller.language.catalogue import ENGLISH, Language, languages
-from controller.language.figures import duration
-from controller.web.customer_words import SAID, choices, history, refusal
+from controller.language.catalogue import ENGLISH, languages
+from controller.web import customer_forms as forms
+from controller.web.customer_page import Told, case_page, ending_page, use_now
+from controller.web.customer_reader import reader_of
+from controller.web.customer_words import SAID, Saying, refusal
 from controller.web.errors import Refused
 from controller.web.pages import page
 from controller.web.routes import Route
@@ -31,7 +28,6 @@ from controller.web.services import SERVICES, Services
 
 _log = logging.getLogger(__name__)
 
-LONGEST_NOTE = 2000
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,45 +37,87 @@ async def show(request: web.Request) -> web.Response:
     case = await _opened(request, services)
     if case is None:
         return _closed_door(request, root="..")
+    if case.state == "closed":
+        return ending_page(services, case, root="..")
     said = request.query.get("said", "")
-    thanks = next((text for kind, text in SAID.items() if kind == said in case.answers), "")
-    message = _language(services, case).gettext(thanks) if thanks else ""
-    return await _page(request, services, case, root="..", message=message)
+    has_said = {*case.answers, *(each.kind for each in case.requests)}
+    thanks = next((text for kind, text in SAID.items() if kind == said in has_said), "")
+    message = reader_of(services, case).language.gettext(thanks) if thanks else ""
+    return await case_page(services, case, Told(_token(request), "..", message))
+
+
+async def show_use(request: web.Request) -> web.Response:
+    """The part of the page that says what is used now, for the page to put in place."""
+    services = request.app[SERVICES]
+    case = await _opened(request, services)
+    if case is None or case.state == "closed":
+        return _closed_door(request, root="../..")
+    return use_now(services, case)
 
 
 async def answer(request: web.Request) -> web.Response:
-    """Take one answer, and lead back to the page."""
+    """Take one answer or request, and lead back to the page."""
     services = request.app[SERVICES]
     case = await _opened(request, services)
     kind = next((kind for kind in SAID if kind == request.match_info["answer"]), None)
     if case is None or kind is None:
         return _closed_door(request, root="../..")
-    note = await _note(request)
+    form = await _form(request)
     try:
-        await services.desk.answer(case.id, kind, note)
-    except CaseRefused as refused:
+        await _take(services, case, kind, form)
+    except (CaseRefused, forms.FormRefused) as refused:
         newest = await services.desk.case(case.id) or case
-        reason = refusal(str(refused), _language(services, case))
-        return await _page(request, services, newest, root="../..", message=reason, status=409)
-    token = request.match_info["token"]
-    raise web.HTTPSeeOther(f"../{token}?said={kind}")
+        if newest.state == "closed":
+            return ending_page(services, newest, root="../..", status=409)
+        language = reader_of(services, case).language
+        is_stale = isinstance(refused, CaseRefused)
+        text = refusal(str(refused), language) if is_stale else language.gettext(str(refused))
+        told = Told(_token(request), "../..", text, 409 if is_stale else 400, kind, form)
+        return await case_page(services, newest, told)
+    raise web.HTTPSeeOther(f"../{_token(request)}?said={kind}")
+
+
+async def _take(services: Services, case: Case, kind: Saying, form: Mapping[str, str]) -> None:
+    """What the form says reaches the case. CaseRefused or FormRefused says why not."""
+    desk, reader = services.desk, reader_of(services, case)
+    policy, now, note = desk.policy_of(case), services.clock(), forms.read_note(form)
+    match kind:
+        case "more-time":
+            used = "more-time" in case.answers
+            offers = forms.time_offers(policy.times, reader, used=used)
+            seconds = forms.read_time(form, offers)
+            await desk.carry_out(
+                case.id,
+                lambda newest, at: requests.ask_for_time(newest, seconds, note, policy, now=at),
+            )
+        case "agreement":
+            wanted = forms.read_agreement(form, reader, now=now)
+            await desk.carry_out(
+                case.id,
+                lambda newest, at: requests.ask_for_agreement(newest, wanted, policy, now=at),
+            )
+        case "load-test":
+            wanted = forms.read_test(form, reader, now=now)
+            await desk.carry_out(
+                case.id, lambda newest, at: requests.ask_for_test(newest, wanted, policy, now=at)
+            )
+        case _:
+            await desk.answer(case.id, kind, note)
 
 
 async def _opened(request: web.Request, services: Services) -> Case | None:
     """The case that the link opens, if it opens any."""
     try:
-        case_id = services.links.case_for(request.match_info["token"])
+        case_id = services.links.case_for(_token(request))
     except LinkRefused as refused:
         _log.info("a customer's link was refused: %s", refused)
         return None
-    return await services.desk.case(case_id)
+    case = await services.desk.case(case_id)
+    return None if case is None or case.is_erased else case
 
 
-def _language(services: Services, case: Case) -> Language:
-    """The language that the case's tenant is written to in."""
-    tenant = services.directory.tenant(case.tenant)
-    policy = services.policies.policy_for(case.tenant, case.host)
-    return languages()[(tenant and tenant.language) or policy.language]
+def _token(request: web.Request) -> str:
+    return request.match_info["token"]
 
 
 def _closed_door(request: web.Request, *, root: str) -> web.Response:
@@ -93,72 +131,16 @@ def _closed_door(request: web.Request, *, root: str) -> web.Response:
     return page("closed-door.html.j2", {}, root=root, status=404, language=language)
 
 
-async def _note(request: web.Request) -> str:
+async def _form(request: web.Request) -> dict[str, str]:
+    """The fields that were filled in."""
     if request.content_type != _FORM:
         raise Refused(415, f"form: expected {_FORM}, found {request.content_type}")
-    note = (await request.post()).get("note", "")
-    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
-        raise Refused(400, f"note: expected at most {LONGEST_NOTE} characters")
-    lines = (
-        "".join(character if character.isprintable() else " " for character in line)
-        for line in note.splitlines()
-    )
-    return "\n".join(lines).strip()
-
-
-async def _page(
-    request: web.Request,
-    services: Services,
-    case: Case,
-    *,
-    root: str,
-    message: str,
-    status: int = 200,
-) -> web.Response:
-    policy = services.policies.policy_for(case.tenant, case.host)
-    language = _language(services, case)
-    values = {
-        "mode": services.desk.modes.on(case.host),
-        "paused": services.desk.paused,
-        "provider": services.settings.contact.provider_name,
-        "policy": policy,
-        "token": request.match_info["token"],
-        "message": message,
-        "refused": status != 200,
-        "subsides_after": duration(policy.times.subsides_after, language),
-        "choices": choices(case, policy.times, language),
-        "history": history(await services.desk.timeline(case.id), language),
-        "longest_note": LONGEST_NOTE,
-        **_about(case, language, services.clock()),
-    }
-    return page("customer.html.j2", values, root=root, status=status, language=language)
-
-
-def _about(case: Case, language: Language, now: float) -> dict[str, Any]:
-    """What the page says of the case itself."""
-    chart = lay_out(case.verdict, language)
-    whose = wording.your_server(case.tenant, language)
-    return {
-        "case": case,
-        "tenant": case.tenant,
-        "resource": wording.resource_name(case.resource, language),
-        "sentence": sentence(case.verdict, whose=whose, language=language),
-        "seen_at": wording.moment(case.opened_at, language),
-        "figures": evidence_figures(case, language),
-        "causes": wording.causes(language),
-        "chart": chart,
-        "svg": markupsafe.Markup(draw_svg(chart)),  # noqa: S704 - it escapes
-        "limit": limit_words(case, case.limit, language),
-        "suspended_until": case.suspension
-        and wording.moment(case.suspension.lease_until, language),
-        "effect": effect_bars(case.effect, language),
-        "deadline": case.deadline and wording.moment(case.deadline, language),
-        "deadline_in": case.deadline and wording.from_now(case.deadline, now, language),
-        "deadline_passed": case.deadline is not None and now >= case.deadline,
-    }
+    posted = await request.post()
+    return {name: value for name, value in posted.items() if isinstance(value, str)}
 
 
 ROUTES = (
     Route("GET", "/c/{token}", show, "public", "The customer's page of one case"),
+    Route("GET", "/c/{token}/use", show_use, "public", "What the case's tenant uses now"),
     Route("POST", "/c/{token}/{answer}", answer, "public", "The customer answers"),
 )

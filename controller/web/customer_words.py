@@ -1,36 +1,66 @@
-"""What the customer's page says of answers and of the case's history, in their language. Pure."""
+"""What the customer's page says of answers, requests and history, in their language. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.cases.answers import THEY_WROTE, possible_answers
-from controller.cases.model import AnswerKind, Case, TimelineEntry
+from controller.cases.model import (
+    AnswerKind,
+    Case,
+    CustomerRequest,
+    RequestKind,
+    TimelineEntry,
+)
+from controller.cases.requests import possible_requests
 from controller.contact import wording
+from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Times
 from controller.language.catalogue import ENGLISH, Language, message
 from controller.language.figures import duration
+from controller.web.customer_reader import Reader
+
+Saying = AnswerKind | RequestKind
+"""Whatever a customer can say: what moves the case, and what a person has to decide."""
 
 
 @dataclass(frozen=True)
 class Choice:
     """One thing that the customer can say."""
 
-    kind: AnswerKind
+    kind: Saying
     title: str
     meaning: str
     note_label: str
     button: str
+    folded: bool
+    """Shown by its title until it is opened: what few need."""
 
 
-SAID: dict[AnswerKind, str] = {
+@dataclass(frozen=True)
+class Asked:
+    """One request, as the customer reads of it."""
+
+    what: str
+    standing: str
+    answer: str
+
+
+SAID: dict[Saying, str] = {
     "acknowledge": message("You said that you are looking into it."),
     "more-time": message("You asked for more time."),
     "solved": message("You said that it is solved."),
+    "agreement": message("You asked for a special agreement. One of our staff will decide."),
+    "load-test": message("You told us of a load test. One of our staff will decide."),
     "dispute": message("You said that we are wrong. One of our staff will look at it."),
 }
-_CHOICES: dict[AnswerKind, tuple[str, str, str]] = {
+_CHOICES: dict[Saying, tuple[str, str, str]] = {
+    "solved": (
+        message("It is solved"),
+        message("What it was"),
+        message("Say that it is solved"),
+    ),
     "acknowledge": (
         message("I am looking into it"),
         message("What you have found so far, if you like"),
@@ -41,17 +71,23 @@ _CHOICES: dict[AnswerKind, tuple[str, str, str]] = {
         message("What you are waiting for"),
         message("Ask for more time"),
     ),
-    "solved": (
-        message("It is solved"),
-        message("What it was"),
-        message("Say that it is solved"),
-    ),
     "dispute": (
         message("This is wrong"),
         message("Why you think so"),
         message("Ask for a person to look"),
     ),
+    "agreement": (
+        message("I need this much as a rule"),
+        message("How much you need, and what for"),
+        message("Ask for a special agreement"),
+    ),
+    "load-test": (
+        message("This is, or will be, a load test"),
+        message("What you are going to test"),
+        message("Ask for consent to the test"),
+    ),
 }
+_FOLDED: tuple[Saying, ...] = ("agreement", "load-test")
 _EVENTS = {
     "opened": message("We saw other customers' servers waiting, and this case was opened."),
     "notice-failed": message("Our message could not be delivered."),
@@ -63,6 +99,10 @@ _EVENTS = {
     "suspended": message("One of our staff stopped everything on your server for a short while."),
     "suspension-ended": message("Your server went on where it was stopped."),
     "held": message("One of our staff took over the case."),
+    "released": message("One of our staff let the case go on."),
+    "not-solved": message(
+        "We checked: the load is still there, and others still have to wait. The case goes on."
+    ),
     "closed-subsided": message("The load went down, and the case was closed."),
     "closed-resolved": message("You had solved it, and the case was closed."),
     "closed-agreed": message("This use was agreed with you, and the case was closed."),
@@ -70,10 +110,19 @@ _EVENTS = {
     "closed-relieved": message(
         "The machine had room again or the limit's time was over. Case closed."
     ),
+    "asked-more-time": message("You asked for more time than we give at once."),
+    "asked-agreement": message("You asked for a special agreement."),
+    "asked-load-test": message("You told us of a load test."),
+    "granted-more-time": message("We gave you more time."),
+    "granted-agreement": message("We agreed to what you asked for."),
+    "granted-load-test": message("We consented to your load test."),
+    "refused-more-time": message("We could not give you more time."),
+    "refused-agreement": message("We could not agree to what you asked for."),
+    "refused-load-test": message("We did not consent to your load test."),
     **{f"answered-{kind}": said for kind, said in SAID.items()},
 }
 """What each event says to a customer. Others are the provider's own business, and not shown."""
-_WITH_THEIR_WORDS = ("answered-", "replied", "auto-reply")
+_WITH_THEIR_WORDS = ("answered-", "asked-", "replied", "auto-reply")
 """How the events begin that the customer's own words stand in."""
 _REACHED = {
     "email": message("Our message reached your mail server."),
@@ -91,9 +140,10 @@ REFUSALS = (
     message("This case is closed; there is nothing left to answer."),
     message("A person at the provider is deciding this case; please write to them directly."),
     message("You have told us this already; it counts once for a case."),
+    message("You have asked for this already; one of our staff will decide."),
     message("This is not possible while a limit is in force; it ends by itself."),
 )
-"""As `controller.cases.answers` puts them: here for the catalogues."""
+"""As `controller.cases.answers` and `requests` put them: here for the catalogues."""
 
 
 def refusal(reason: str, language: Language = ENGLISH) -> str:
@@ -104,8 +154,9 @@ def refusal(reason: str, language: Language = ENGLISH) -> str:
 def choices(case: Case, times: Times, language: Language = ENGLISH) -> tuple[Choice, ...]:
     """What the page offers now."""
     meanings = _meanings_under_limit if case.state == "limited" else _meanings
-    means = meanings(times, language)
-    offered = possible_answers(case)
+    means = meanings(case, times, language)
+    answers = (kind for kind in possible_answers(case) if kind != "more-time")
+    offered: set[Saying] = {*answers, *possible_requests(case)}
     return tuple(
         Choice(
             kind,
@@ -113,37 +164,116 @@ def choices(case: Case, times: Times, language: Language = ENGLISH) -> tuple[Cho
             meaning=means[kind],
             note_label=language.gettext(note_label),
             button=language.gettext(button),
+            folded=kind in _FOLDED,
         )
         for kind, (title, note_label, button) in _CHOICES.items()
         if kind in offered
     )
 
 
-def history(
-    entries: Sequence[TimelineEntry], language: Language = ENGLISH
-) -> list[tuple[str, str, str]]:
-    """When, what, and the customer's own words; oldest first."""
+def asked(requests: Iterable[CustomerRequest], reader: Reader) -> tuple[Asked, ...]:
+    """What the customer has asked for, and what was said to it; the newest first."""
+    return tuple(
+        Asked(_wanted(each, reader), _standing(each, reader), each.answer)
+        for each in reversed(tuple(requests))
+    )
+
+
+def agreed(agreement: Agreement, reader: Reader) -> str:
+    """One agreement or consent, as the customer may read it back."""
+    language = reader.language
+    values = {
+        "resource": (
+            wording.resource_name(agreement.resource, language)
+            if agreement.resource
+            else language.gettext("every resource")
+        ),
+        "start": reader.moment(agreement.begins_at),
+        "end": reader.moment(agreement.ends_at),
+        "name": agreement.agreed_with,
+    }
+    match agreement.kind:
+        case "share":
+            return language.gettext(
+                "Your server may use up to %(share)s of the machine (%(resource)s), from "
+                "%(start)s until %(end)s. Agreed with %(name)s.",
+                share=wording.percent(agreement.share, language),
+                **values,
+            )
+        case "exempt":
+            return language.gettext(
+                "What your server uses is not counted (%(resource)s), from %(start)s until "
+                "%(end)s. Agreed with %(name)s.",
+                **values,
+            )
+        case "test":
+            return language.gettext(
+                "You have our consent to a load test (%(resource)s), from %(start)s until "
+                "%(end)s. Agreed with %(name)s.",
+                **values,
+            )
+
+
+def history(entries: Sequence[TimelineEntry], reader: Reader) -> list[tuple[str, str, str]]:
+    """When, what, and what was written to it; oldest first."""
     lines = []
     for entry in entries:
-        text, note = _told(entry, language), ""
+        text, note = _told(entry, reader.language), ""
         if entry.event.startswith(_WITH_THEIR_WORDS):
             note = entry.text.partition(THEY_WROTE)[2]
+        elif entry.event.startswith(("granted-", "refused-")):
+            note = entry.text
         if text:
-            lines.append((wording.moment(entry.at, language), text, note))
+            lines.append((reader.moment(entry.at), text, note))
     return lines
 
 
-def _meanings(times: Times, language: Language) -> dict[AnswerKind, str]:
+def _wanted(request: CustomerRequest, reader: Reader) -> str:
+    language, until = reader.language, reader.moment(request.until)
+    match request.kind:
+        case "more-time":
+            return language.gettext("More time, until %(until)s", until=until)
+        case "agreement":
+            return language.gettext("A special agreement, until %(until)s", until=until)
+        case "load-test":
+            start = reader.moment(request.begins_at or request.asked_at)
+            return language.gettext(
+                "A load test, from %(start)s until %(until)s", start=start, until=until
+            )
+
+
+def _standing(request: CustomerRequest, reader: Reader) -> str:
+    language = reader.language
+    if request.decided_at is None:
+        return language.gettext("One of our staff will decide. You see it here.")
+    decided = reader.moment(request.decided_at)
+    if request.state == "granted":
+        return language.gettext("Granted on %(moment)s.", moment=decided)
+    return language.gettext("Not granted, on %(moment)s.", moment=decided)
+
+
+def _meanings(case: Case, times: Times, language: Language) -> dict[Saying, str]:
+    more_time = duration(times.more_time, language)
     return {
         "acknowledge": language.gettext(
             "Nothing is limited for the next %(time)s.", time=duration(times.acknowledged, language)
         ),
-        "more-time": language.gettext(
-            "That adds %(time)s at once.", time=duration(times.more_time, language)
+        "more-time": (
+            language.gettext("You had %(time)s already; one of our staff decides.", time=more_time)
+            if "more-time" in case.answers
+            else language.gettext("That adds %(time)s at once.", time=more_time)
         ),
         "solved": language.gettext(
             "We check for %(time)s. If nobody has to wait any more, the case closes.",
             time=duration(times.solved_check, language),
+        ),
+        "agreement": language.gettext(
+            "We can agree on a larger share for your server. One of our staff decides, and you see "
+            "the answer here."
+        ),
+        "load-test": language.gettext(
+            "With our consent a test makes no case. One of our staff decides, and you see the "
+            "answer here."
         ),
         "dispute": language.gettext(
             "One of our staff looks at the case. Until then nothing happens by itself."
@@ -151,9 +281,9 @@ def _meanings(times: Times, language: Language) -> dict[AnswerKind, str]:
     }
 
 
-def _meanings_under_limit(times: Times, language: Language) -> dict[AnswerKind, str]:
+def _meanings_under_limit(case: Case, times: Times, language: Language) -> dict[Saying, str]:
     return {
-        **_meanings(times, language),
+        **_meanings(case, times, language),
         "acknowledge": language.gettext("We know that you have seen this."),
         "solved": language.gettext(
             "The limit is lifted at once, and we check for %(time)s.",

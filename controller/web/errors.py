@@ -15,21 +15,22 @@ from aiohttp import web
 from controller.cases.agreements import AgreementOver, UnknownAgreement
 from controller.cases.desk import UnknownCase
 from controller.cases.steps import CaseRefused
+from controller.contact.sources.pushed import NotAsExpected, NothingPushed
 from controller.web.routes import Handler, is_page
 from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, MessageError
 
 _log = logging.getLogger(__name__)
 
 PAGE_HEADERS = {
-    # Our own style sheets and charts, nothing from anywhere else, in nobody's frame.
+    # Our own style sheet, icon and script, nothing inline or from anywhere else, in nobody's frame.
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'; object-src 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex",
+    "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "no-store",
 }
 
@@ -38,7 +39,9 @@ _STATUS_OF: dict[type[Exception], int] = {
     UnknownCase: 404,
     UnknownAgreement: 404,
     CaseRefused: 409,
+    NothingPushed: 404,
     AgreementOver: 409,
+    NotAsExpected: 412,
 }
 
 

@@ -12,9 +12,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from controller.cases.model import Case, Closing, StandingLimit, State, TimelineEntry
+from controller.cases.announcing import AnnouncementKind
+from controller.cases.model import (
+    Case,
+    Closing,
+    RequestKind,
+    StandingLimit,
+    State,
+    TimelineEntry,
+)
+from controller.cases.requests import waiting_requests
 from controller.cases.views import HostView, ResourceView, TenantView
-from controller.fairshare.agreement import Agreement
+from controller.fairshare.agreement import Agreement, Moment
 from controller.fairshare.policy import Severity
 from controller.storage.chain import Finding
 from controller.storage.mails import ReturnedMail
@@ -82,6 +91,8 @@ class AuditAnswer(Message):
 
     at: float
     lines: int
+    erased: int
+    """Of these, those whose text was erased with their case, as the case tells."""
     link: str
     faults: tuple[AuditFault, ...]
     """The first hundred."""
@@ -98,6 +109,25 @@ class SuspendRequest(Message):
 
     reason: Reason
     seconds: Annotated[float, Meta(gt=0, le=600)]
+
+
+class RefuseRequest(Message):
+    """An operator says no to what the customer asks for in a case."""
+
+    reason: Annotated[Reason, Meta(description="Why, in words that the customer reads.")]
+    request: (
+        Annotated[RequestKind, Meta(description="Which, when more than one is waiting.")] | None
+    ) = None
+
+
+class GrantRequest(RefuseRequest):
+    """An operator says yes. For an agreement, share or exempt says to what."""
+
+    ends_at: Annotated[Moment, Meta(description="Until then, and not as asked.")] | None = None
+    share: (
+        Annotated[float, Meta(gt=0, le=1, description="Of the host, for an agreement.")] | None
+    ) = None
+    exempt: Annotated[bool, Meta(description="For an agreement: no case at all.")] = False
 
 
 class HostLine(Message):
@@ -156,6 +186,8 @@ class CaseLine(Message):
     limit: StandingLimit | None
     closed_at: float | None
     closing: Closing | None
+    requests: tuple[RequestKind, ...] = ()
+    """What the customer asks for, and nobody has decided yet."""
 
 
 class CaseList(Message):
@@ -244,6 +276,47 @@ class AgreementAnswer(Message):
     agreement: Agreement
 
 
+class AnnouncementQuery(Message):
+    """Which announcements to list."""
+
+    tenant: Annotated[str, Meta(description="Only to this tenant.")] | None = None
+    limit: Limit = 100
+
+
+class AnnouncementLine(Message):
+    """A letter that is about no case. `about` is a policy's version or an agreement's id, `answer`
+    what the channels said when it was last tried."""
+
+    id: str
+    tenant: str
+    kind: AnnouncementKind
+    about: str
+    queued_at: float
+    tries: int
+    next_try_at: float | None
+    accepted_at: float | None
+    failed_at: float | None
+    channel: str | None
+    answer: str
+
+
+class AnnouncementList(Message):
+    """Announcements, the last queued first."""
+
+    at: float
+    announcements: tuple[AnnouncementLine, ...]
+
+
+class ForgottenAnswer(Message):
+    """What was erased of a tenant."""
+
+    at: float
+    tenant: str
+    cases: int
+    others: int
+    """Agreements, habits and announcements."""
+
+
 class EnrolmentTokenRequest(Message):
     """A host is to be enrolled."""
 
@@ -297,6 +370,7 @@ def case_line(case: Case, sentence: str) -> CaseLine:
         limit=case.limit,
         closed_at=case.closed_at,
         closing=case.closing,
+        requests=tuple(request.kind for request in waiting_requests(case)),
     )
 
 

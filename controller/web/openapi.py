@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 
 from controller.web.errors import ErrorAnswer
-from controller.web.query import parameter_schemas
-from controller.web.routes import Role, Route
+from controller.web.query import parameter_schemas, required_parameters
+from controller.web.routes import ACCEPTED, Route
 from fairuse_protocol.messages import JSON_CONTENT_TYPE, PROTOCOL_VERSION
 
 DOCUMENT: web.AppKey[bytes] = web.AppKey("openapi", bytes)
@@ -37,17 +37,16 @@ _SECURITY_SCHEMES = {
         "scheme": "bearer",
         "description": "An API token with the role operator: it may look, and take steps.",
     },
+    "directory": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API token with the role directory: it may say who the tenants are.",
+    },
     "page": {
         "type": "http",
         "scheme": "basic",
         "description": "For browsers: an API token as the password, with any user name.",
     },
-}
-_ACCEPTED: dict[Role, tuple[str, ...]] = {
-    "public": (),
-    "agent": ("agent",),
-    "viewer": ("viewer", "operator"),
-    "operator": ("operator",),
 }
 
 
@@ -71,8 +70,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "Fairuse controller",
             "version": str(PROTOCOL_VERSION),
-            "description": "Times are seconds since the epoch, UTC. Every error is JSON that says "
-            "what was expected, what was found and what to do.",
+            "description": "Times are seconds since the epoch, UTC; in exports they are ISO 8601. "
+            "Every error is JSON that says what was expected, what was found and what to do.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -116,7 +115,7 @@ def _area(route: Route) -> str:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    accepted: list[dict[str, list[str]]] = [{name: []} for name in _ACCEPTED[route.role]]
+    accepted: list[dict[str, list[str]]] = [{name: []} for name in ACCEPTED[route.role]]
     return [*accepted, {"page": []}] if accepted and route.is_page else accepted
 
 
@@ -125,9 +124,12 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PATH_PARAMETER.findall(route.path)
     ]
+    if route.query is None:
+        return in_path
+    required = required_parameters(route.query)
     in_query = [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in (parameter_schemas(route.query) if route.query else {}).items()
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in parameter_schemas(route.query).items()
     ]
     return in_path + in_query
 
@@ -151,12 +153,14 @@ def _refusals(route: Route) -> Iterator[tuple[str, str]]:
         yield "400", "The request is not as described; nothing was changed."
     if route.role != "public":
         yield "401", "No credential, or one that is not known."
-    if route.role in ("agent", "operator"):
+    if route.role != "public":
         yield "403", "The credential does not allow this."
     if in_path:
         yield "404", "There is none by that name."
     if in_path and route.method == "POST":
         yield "409", "It makes no sense as things are now; nothing was changed."
+    if route.is_tagged and route.method != "GET":
+        yield "412", "If-Match names another entry than there is; nothing was changed."
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

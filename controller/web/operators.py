@@ -1,10 +1,9 @@
-"""What operators and their tools call: what is going on, and the steps that a person may take."""
+"""What operators and their tools call: what is going on, and the switches of the whole fleet."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -32,7 +31,6 @@ from controller.web.messages import (
     PauseAnswer,
     ReasonRequest,
     StandingOrder,
-    SuspendRequest,
     TenantAnswer,
     TenantList,
     TenantQuery,
@@ -48,15 +46,8 @@ from fairuse_protocol.messages import JSON_CONTENT_TYPE, Message, MessageError, 
 RequestType = TypeVar("RequestType")
 
 
-class OperatorStep(Protocol):
-    """A step of the desk that a person takes."""
-
-    def __call__(self, case_id: str, *, by: str, reason: str) -> Awaitable[Case]: ...
-
-
 _CASES_OF_TENANT = 100
 _reason_decoder = msgspec.json.Decoder(ReasonRequest)
-_suspend_decoder = msgspec.json.Decoder(SuspendRequest)
 _enrolment_decoder = msgspec.json.Decoder(EnrolmentTokenRequest)
 
 
@@ -122,44 +113,7 @@ async def show_case(request: web.Request) -> web.Response:
     case = await services.desk.case(case_id)
     if case is None:
         raise UnknownCase(f'case: expected the id of one in /api/v1/cases, found "{case_id}"')
-    return await _case_answer(services, case)
-
-
-async def approve_case(request: web.Request) -> web.Response:
-    """Order a limit by name, whether or not the deadline has passed."""
-    return await _step(request, request.app[SERVICES].desk.approve)
-
-
-async def dismiss_case(request: web.Request) -> web.Response:
-    """Close a case, and open no other about the same for a while."""
-    return await _step(request, request.app[SERVICES].desk.dismiss)
-
-
-async def hold_case(request: web.Request) -> web.Response:
-    """Let nothing happen to a case until an operator decides."""
-    return await _step(request, request.app[SERVICES].desk.hold)
-
-
-async def lift_case(request: web.Request) -> web.Response:
-    """End a case's limit now."""
-    return await _step(request, request.app[SERVICES].desk.lift)
-
-
-async def suspend_case(request: web.Request) -> web.Response:
-    """Have a case's tenant frozen, briefly."""
-    services, wanted = request.app[SERVICES], await _body(request, _suspend_decoder)
-    case = await services.desk.suspend(
-        request.match_info["case"],
-        by=request[CALLER].name,
-        reason=wanted.reason,
-        seconds=wanted.seconds,
-    )
-    return await _case_answer(services, case)
-
-
-async def thaw_case(request: web.Request) -> web.Response:
-    """End a case's suspension now."""
-    return await _step(request, request.app[SERVICES].desk.thaw)
+    return await case_answer(services, case)
 
 
 async def show_pause(request: web.Request) -> web.Response:
@@ -199,17 +153,12 @@ async def make_enrolment_token(request: web.Request) -> web.Response:
     return response
 
 
-async def _step(request: web.Request, take: OperatorStep) -> web.Response:
-    wanted = await _body(request, _reason_decoder)
-    case = await take(request.match_info["case"], by=request[CALLER].name, reason=wanted.reason)
-    return await _case_answer(request.app[SERVICES], case)
-
-
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[RequestType]) -> RequestType:
     return decode_with(decoder, await request.read())
 
 
-async def _case_answer(services: Services, case: Case) -> web.Response:
+async def case_answer(services: Services, case: Case) -> web.Response:
+    """The case as it is now, with all that is known of it."""
     async with services.database.read() as connection:
         written = await notices.of_case(connection, case.id)
         returned = await mails.of_case(connection, case.id)
@@ -328,33 +277,6 @@ ROUTES = (
         show_case,
         "viewer",
         "One case with its evidence, history, notices and limit",
-        response=CaseAnswer,
-    ),
-    *(
-        Route(
-            "POST",
-            f"{_API}/cases/{{case}}/{name}",
-            handler,
-            "operator",
-            summary,
-            request=ReasonRequest,
-            response=CaseAnswer,
-        )
-        for name, handler, summary in (
-            ("approve", approve_case, "Order a limit by name"),
-            ("dismiss", dismiss_case, "Close the case, and open no other for a while"),
-            ("hold", hold_case, "Let nothing happen until an operator decides"),
-            ("lift", lift_case, "End the case's limit now"),
-            ("thaw", thaw_case, "End the suspension of the case's tenant now"),
-        )
-    ),
-    Route(
-        "POST",
-        f"{_API}/cases/{{case}}/suspend",
-        suspend_case,
-        "operator",
-        "Have everything of the case's tenant frozen, briefly",
-        request=SuspendRequest,
         response=CaseAnswer,
     ),
     Route(

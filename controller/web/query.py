@@ -31,9 +31,19 @@ def read_query(request: web.Request, query_type: type[QueryType]) -> QueryType:
 
 def parameter_schemas(query_type: type[Message]) -> dict[str, dict[str, Any]]:
     """The JSON schema of each parameter. One that may be left out is not null when it is given."""
-    _, components = msgspec.json.schema_components([query_type])
-    properties: dict[str, dict[str, Any]] = components[query_type.__name__]["properties"]
+    properties: dict[str, dict[str, Any]] = _schema(query_type)["properties"]
     return {name: _without_null(schema) for name, schema in properties.items()}
+
+
+def required_parameters(query_type: type[Message]) -> frozenset[str]:
+    """The parameters that may not be left out."""
+    return frozenset(_schema(query_type)["required"])
+
+
+def _schema(query_type: type[Message]) -> dict[str, Any]:
+    _, components = msgspec.json.schema_components([query_type])
+    schema: dict[str, Any] = components[query_type.__name__]
+    return schema
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

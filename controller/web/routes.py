@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,21 @@ from aiohttp import web
 
 from fairuse_protocol.messages import Message
 
-Role = Literal["public", "agent", "viewer", "operator"]
-"""Who may call a route. An operator may whatever a viewer may; an agent only what is an agent's."""
+Role = Literal["public", "agent", "viewer", "operator", "directory"]
+"""Who may call a route; `ACCEPTED` says which credentials do."""
+
+ACCEPTED: Mapping[Role, tuple[str, ...]] = {
+    "public": (),
+    "agent": ("agent",),
+    "viewer": ("viewer", "operator"),
+    "operator": ("operator",),
+    "directory": ("directory", "operator"),
+}
+"""An operator may whatever the others of the API may. A billing system's token says who the tenants
+are and sees nothing else; a viewer does not see customers' addresses."""
+
+MAX_BODY_BYTES = 64 * 1024
+"""Most send a few sentences at most."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -20,7 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Route:
     """One method and path, who may call it, and what goes in and out."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Handler
     role: Role
@@ -31,6 +44,10 @@ class Route:
     """The type of its JSON answer; None: it answers something else, such as a page."""
     query: type[Message] | None = None
     """A message whose fields are the parameters that the query string may have."""
+    max_body_bytes: int = MAX_BODY_BYTES
+    """Of everybody but enrolled hosts, whose reports have a limit of their own."""
+    is_tagged: bool = False
+    """Whether its answers have an entity tag, and its changes heed If-Match."""
 
     @property
     def is_page(self) -> bool:

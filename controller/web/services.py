@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controller.cases.desk import Desk
+from controller.cases.erasing import Eraser
 from controller.cases.policybook import PolicyBook
 from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
+from controller.contact.sources.lookup import Lookup
+from controller.contact.sources.pushed import PushedTenants
 from controller.settings import ControllerSettings
 from controller.storage.database import Database
 from controller.web.credentials import HostCredentials
@@ -28,8 +31,15 @@ class Services:
     clock: Callable[[], float]
     links: CustomerLinks
     directory: ContactDirectory
+    pushed: PushedTenants
+    lookup: Lookup | None
     credentials: HostCredentials
     intake: Intake
+
+    @property
+    def eraser(self) -> Eraser:
+        """What takes out what was said of tenants."""
+        return Eraser(self.database, self.desk, self.clock)
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -168,6 +168,37 @@ async def test_a_dispute_holds_the_case_for_a_person(world: World) -> None:
         await world.desk.answer(case.id, "solved", "")
 
 
+async def test_a_case_whose_notice_reached_nobody_is_written_about_anew_once_released(
+    world: World,
+) -> None:
+    await world.reports(10)
+    case = await world.only_case()
+    notice = [queued(row) for row in await world.unsettled()]
+    await recording.failed(world.desk, notice, "nobody is listed", world.now, ())
+    await world.desk.release(case.id, by="otto", reason="a contact is listed now")
+    await world.reports(2)
+    (anew,) = await world.unsettled()
+    assert anew.kind == "first-notice"
+    assert anew.id != notice[0].id
+    await world.deliver()
+    assert (await world.only_case()).state == "notified"
+
+
+async def test_a_released_dispute_leaves_the_whole_time_to_answer_again(world: World) -> None:
+    await world.reports(10)
+    await world.deliver()
+    case = await world.only_case()
+    allowed = (case.deadline or 0.0) - (case.notice_accepted_at or 0.0)
+    await world.desk.answer(case.id, "dispute", "not us")
+    await world.pass_time(allowed + 100)
+    released = await world.desk.release(case.id, by="otto", reason="it is them, we talked")
+    assert released.state == "notified"
+    assert released.deadline == pytest.approx(world.now + allowed)
+    assert world.desk.limits_for("h1", world.now) == ()
+    with pytest.raises(CaseRefused, match="not held"):
+        await world.desk.release(case.id, by="otto", reason="again")
+
+
 async def test_a_dispute_under_a_limit_is_decided_by_a_person_after_the_lease(
     world: World,
 ) -> None:

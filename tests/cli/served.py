@@ -9,12 +9,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from controller.fairshare.policy import Policy
 from controller.serving import build_services
 from controller.settings import Contact, ControllerSettings
 from controller.storage import tokens
 from controller.web.app import build_app
 from controller.web.services import Services
-from tests.cases.world import BUSY, World
+from tests.cases.world import BUSY, POLICY, World
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +46,17 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(directory: Path, *, policies_file: str = "") -> AsyncIterator[Served]:
-    world = await World.open(directory)
+async def serve(
+    directory: Path, *, policies_file: str = "", policy: Policy = POLICY, **contact: str
+) -> AsyncIterator[Served]:
+    world = await World.open(directory, policy=policy)
     settings = ControllerSettings(
         mode="enforce",
         policies_file=policies_file,
         contact=Contact(
             link_secret_file=str(directory / "link-secret"),
             tenants_file=str(_empty(directory / "tenants.toml")),
+            **contact,  # type: ignore[arg-type]  # as the settings have them
         ),
     )
     services = await build_services(settings, world.database, lambda: world.now)

@@ -9,7 +9,7 @@ from typing import Any
 from controller.cases.model import Effect, NoticeDocument, NoticeKind
 from controller.contact.announcements import (
     PolicyChange,
-    render_agreement_ended,
+    render_agreement_end,
     render_policy_change,
 )
 from controller.contact.notice import Queued, RenderedNotice, render
@@ -103,6 +103,11 @@ def policy_change(contact: TenantContact, **more: Any) -> RenderedNotice:
     return render_policy_change("p-1", samples.NOW, change, contact, samples.terms())
 
 
+def agreement_ending(contact: TenantContact) -> RenderedNotice:
+    """The same a week before."""
+    return agreement_ended(contact, ends_at=samples.NOW + 7 * 86400)
+
+
 def agreement_ended(contact: TenantContact, **more: Any) -> RenderedNotice:
     """A larger share of the CPU, for three months."""
     fields: dict[str, Any] = {
@@ -119,7 +124,7 @@ def agreement_ended(contact: TenantContact, **more: Any) -> RenderedNotice:
         **more,
     }
     policy = samples.terms().policy_for(samples.case())
-    return render_agreement_ended(
+    return render_agreement_end(
         "a-1-ended", samples.NOW, Agreement(**fields), policy, contact, samples.terms()
     )
 
@@ -135,6 +140,7 @@ LETTERS: dict[str, Callable[[TenantContact], RenderedNotice]] = {
     "limit-ended": lambda contact: rendered("limit-ended", contact=contact),
     "closed": lambda contact: rendered("closed", contact=contact),
     "policy-change": policy_change,
+    "agreement-ending": agreement_ending,
     "agreement-ended": agreement_ended,
 }
 """By the name of their approved examples."""

@@ -70,7 +70,7 @@ async def test_a_mail_has_text_and_html_and_its_picture_inside() -> None:
     assert picture.get_content_disposition() == "inline"
     image = Image.open(io.BytesIO(picture.get_content()))
     assert image.format == "PNG"
-    assert image.width == 2 * 560
+    assert image.width == 3 * 360
 
 
 def test_a_mail_is_seven_bits_wide_with_short_lines() -> None:

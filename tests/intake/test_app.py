@@ -9,10 +9,10 @@ from aiohttp import web
 
 from controller.storage import tokens
 from controller.web import app as app_module
-from controller.web.app import MAX_BODY_BYTES, build_app
+from controller.web.app import build_app
 from controller.web.auth import CALLER
 from controller.web.errors import Refused
-from controller.web.routes import Route
+from controller.web.routes import MAX_BODY_BYTES, Route
 from controller.web.services import Services
 from tests.intake.serving import Server, bearer, body_of
 
@@ -102,7 +102,7 @@ async def test_a_token_opens_what_its_role_may(
     if status == 200:
         assert answer.body.decode() == token.removesuffix("-token")
     if status == 403:
-        assert answer.json["error"] == 'expected the role operator, found that "vera" is a viewer'
+        assert answer.json["error"] == 'expected the role operator, found that "vera" has viewer'
 
 
 async def test_a_page_takes_the_token_as_a_browsers_password(site: Server) -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from controller.cases.model import NoticeKind
 from controller.contact.addresses import CaseAddresses, ForCase, ForLetter
 from controller.contact.inbound.judging import (
     AutoReply,
@@ -161,9 +164,10 @@ def test_nobody_writes_into_a_case_without_its_address(to: str) -> None:
     assert "signature" in found.why
 
 
-def test_the_local_part_of_the_longest_address_fits() -> None:
+@pytest.mark.parametrize("kind", get_args(NoticeKind))
+def test_the_local_part_of_the_longest_address_fits(kind: str) -> None:
     addresses = CaseAddresses(bytes(32), "kundeservice@north.example")
-    longest = addresses.for_bounces("c7f3a91d02e-12345-limit-started")
+    longest = addresses.for_bounces(f"{samples.CASE_ID}-12345-{kind}")
     assert len(longest.partition("@")[0]) <= 64
     with pytest.raises(ValueError, match="expected 1 to 32"):
         addresses.for_bounces("a" * 33)

@@ -1,4 +1,4 @@
-"""The API over a server of its own."""
+"""The API, and a customer with a case, each over a server of its own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from controller.contact.links import CustomerLinks
 from tests.cli.served import serve
 from tests.web.api import Api
+from tests.web.customers import Customer
 
 
 @pytest.fixture
@@ -18,3 +20,19 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         api = Api(served, session, tmp_path)
         await api.load_description()
         yield api
+
+
+@pytest.fixture
+async def customer(tmp_path: Path) -> AsyncIterator[Customer]:
+    async with serve(tmp_path) as served, aiohttp.ClientSession() as session:
+        secret = (tmp_path / "link-secret").read_bytes()
+        links = CustomerLinks(secret, served.url, lambda: served.world.now)
+        found = Customer(served, session, links)
+        found.case_id = await served.notified()
+        yield found
+
+
+@pytest.fixture
+async def danish(customer: Customer, tmp_path: Path) -> Customer:
+    (tmp_path / "tenants.toml").write_text('[tenants.hog]\nlanguage = "da"\n')
+    return customer

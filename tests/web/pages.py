@@ -35,7 +35,9 @@ class _Reader(HTMLParser):
         if tag == "form":
             assert given["method"] == "post"
             self._page.forms.append(given["action"] or "")
-        if tag == "script" or "style" in given or any(name.startswith("on") for name in given):
+        if tag == "script" and "src" not in given:
+            self._page.problems.append("a script of its own")
+        if "style" in given or any(name.startswith("on") for name in given):
             self._page.problems.append(f"<{tag} {given}>")
         self._hidden = tag in ("style", "title", "desc")
 

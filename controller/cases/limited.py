@@ -1,0 +1,124 @@
+"""When tenants were limited or suspended, for service-level accounting. Pure.
+
+An interval begins when its host first said that the limit stands, and ends when the controller
+ended it or its lease ran out, whichever came first. Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from controller.storage.stood import StoodRow
+from fairuse_protocol.limits import Held
+from fairuse_protocol.messages import Allowance
+
+Span = tuple[float, float]
+"""From when until when; the end is not in it."""
+
+
+class _Allowed(msgspec.Struct):
+    """What is read of an order's document, whose evidence is long."""
+
+    allowance: Allowance
+
+
+_allowed_decoder = msgspec.json.Decoder(_Allowed)
+
+
+@dataclass(frozen=True)
+class LimitedInterval:
+    """A time in which a tenant was held, as much of it as was asked for."""
+
+    order: str
+    case_id: str
+    tenant: str
+    host: str
+    held: Held
+    allowance: Allowance | None
+    """As it was last; None: nothing was allowed, in a suspension."""
+    ordered_by: str
+    """An operator's name; empty: the rule."""
+    start: float
+    end: float
+    goes_on: bool
+    """Whether it stood on after `end`."""
+
+    @property
+    def span(self) -> Span:
+        """From when until when."""
+        return self.start, self.end
+
+
+@dataclass(frozen=True)
+class TenantTotal:
+    """How long a tenant was held, by however many limits at a time."""
+
+    tenant: str
+    limited_seconds: float
+    """In which anything of the tenant was held, suspensions included."""
+    suspended_seconds: float
+    intervals: int
+
+
+def intervals(
+    rows: Iterable[StoodRow], start: float, end: float, *, now: float
+) -> list[LimitedInterval]:
+    """What stood from `start` to `end`, cut to that, and to what has passed by `now`."""
+    cut = (_interval(row, start, end, now) for row in rows)
+    return [each for each in cut if each is not None]
+
+
+def totals(found: Iterable[LimitedInterval]) -> list[TenantTotal]:
+    """Each tenant's time, none of it counted twice; in the order in which tenants come."""
+    by_tenant: defaultdict[str, list[LimitedInterval]] = defaultdict(list)
+    for each in found:
+        by_tenant[each.tenant].append(each)
+    return [
+        TenantTotal(
+            tenant=tenant,
+            limited_seconds=covered_seconds(each.span for each in theirs),
+            suspended_seconds=covered_seconds(
+                each.span for each in theirs if each.held == "suspension"
+            ),
+            intervals=len(theirs),
+        )
+        for tenant, theirs in by_tenant.items()
+    ]
+
+
+def covered_seconds(spans: Iterable[Span]) -> float:
+    """How much time at least one of `spans` covers."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _interval(row: StoodRow, start: float, end: float, now: float) -> LimitedInterval | None:
+    over = row.lease_until if row.ended_at is None else min(row.ended_at, row.lease_until)
+    began, until = max(row.confirmed_at, start), min(over, end, now)
+    if until <= began:
+        return None
+    return LimitedInterval(
+        order=row.id,
+        case_id=row.case_id,
+        tenant=row.tenant,
+        host=row.host,
+        held=msgspec.convert(row.resource, Held),
+        allowance=_allowance(row),
+        ordered_by=row.ordered_by or "",
+        start=began,
+        end=until,
+        goes_on=over > until,
+    )
+
+
+def _allowance(row: StoodRow) -> Allowance | None:
+    if not row.document:
+        return None
+    return _allowed_decoder.decode(row.document).allowance

@@ -1,0 +1,1 @@
+"""Where tenants come from besides tenants.toml: pushed by another system, looked up."""
