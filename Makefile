@@ -6,12 +6,13 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-host host-shell check constraints catalogues format clean
+.PHONY: help setup demo run test test-host host-shell wheelhouse debs lint-ansible ansible-readme check constraints catalogues format clean
 
 help:
 	@echo "make demo    the whole story on this machine's kernel, about two minutes"
 	@echo "make run     watch this host: limiter, agent and controller, state under var/"
 	@echo "make test    the tests        make check   ruff, mypy, import-linter"
+	@echo "make wheelhouse   files that install Fairuse without a network, for deploy/ansible"
 	@echo "make test-host   tests on a booted Debian 12; make host-shell opens a shell in one"
 
 setup: $(STAMP)
@@ -43,6 +44,28 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Files that install themselves on hypervisors and controllers, for the Python that makes them.
+wheelhouse: setup
+	$(BIN)/python -m tools.wheelhouse $(ARGS)
+
+# For the Debian whose Python this is.
+debs: wheelhouse
+	$(BIN)/python -m tools.debs
+
+# Ansible is no part of the product's environment, so it has one of its own.
+ANSIBLE := .venv-ansible
+$(ANSIBLE)/.installed: deploy/ansible/constraints.txt
+	"$(PYTHON)" -m venv $(ANSIBLE)
+	$(ANSIBLE)/bin/pip install --quiet --disable-pip-version-check \
+	    --constraint deploy/ansible/constraints.txt ansible-core ansible-lint
+	@touch $@
+
+lint-ansible: $(ANSIBLE)/.installed
+	PATH="$(CURDIR)/$(ANSIBLE)/bin:$$PATH" tools/lint-ansible
+
+ansible-readme: setup
+	$(BIN)/python tools/ansible_readme.py
+
 # Newest versions that pyproject.toml allows, tried in a fresh environment.
 constraints:
 	rm -rf $(VENV) && : > constraints.txt && $(MAKE) setup
@@ -65,4 +88,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(ANSIBLE) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

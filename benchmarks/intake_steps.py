@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.sample_reports import Renumbered, sample_report
 from controller.cases.desk import Desk
 from controller.cases.policies import OnePolicy
+from controller.cases.rings import Modes
 from controller.fairshare.policy import Policy
 from controller.storage.database import Database
 from controller.storage.reports import ReportRow
@@ -77,7 +78,7 @@ async def _time_rule(directory: Path, reports: list[Report], batch: int) -> floa
     # Its own empty store, or the windows would be rebuilt from what was just committed.
     database = await Database.open(f"sqlite+aiosqlite:///{directory}/rule.db")
     try:
-        desk = Desk(database, OnePolicy(Policy()), "observe", time.time)
+        desk = Desk(database, OnePolicy(Policy()), Modes("observe"), time.time)
         await desk.start()
         started = time.process_time()
         for first in range(0, len(reports), batch):

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
+from controller.cases.rings import Modes
 from controller.contact.addresses import CaseAddresses
 from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
@@ -103,7 +104,8 @@ async def build_services(
     policies = PolicyBook(
         Path(settings.policies_file) if settings.policies_file else None, directory.plan_of, clock
     )
-    desk = Desk(database, policies, settings.mode, clock)
+    rings = Path(settings.rings_file) if settings.rings_file else None
+    desk = Desk(database, policies, Modes(settings.mode, rings), clock)
     credentials = HostCredentials(database, clock)
     await directory.follow()
     await desk.start()
@@ -266,6 +268,7 @@ async def _refresh(services: Services) -> None:
     """What is changed on disk, or by another controller, is in force within a second or two."""
     await services.directory.follow()
     services.policies.refresh()
+    services.desk.modes.refresh()
 
 
 async def _prune(services: Services) -> None:
@@ -294,7 +297,9 @@ async def _listening(services: Services, tls: ssl.SSLContext | None) -> AsyncIte
         await web.TCPSite(runner, listen.host, listen.port, ssl_context=tls).start()
         port = runner.addresses[0][1]
         scheme = "https" if tls else "http"
-        _log.info("serving %s://%s:%d, mode %s", scheme, listen.host, port, services.desk.mode)
+        _log.info(
+            "serving %s://%s:%d, mode %s", scheme, listen.host, port, services.desk.modes.most
+        )
         yield
     finally:
         await runner.cleanup()

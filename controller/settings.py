@@ -225,6 +225,8 @@ class ControllerSettings(Settings):
     mode: Mode = "observe"
     policies_file: str = ""
     """policies.toml; empty: the built-in default policy applies to everybody."""
+    rings_file: str = ""
+    """rings.toml, by which hosts go less far than `mode`; empty: all go as far."""
     listen: Listen = Listen()
     storage: Storage = Storage()
     contact: Contact = Contact()

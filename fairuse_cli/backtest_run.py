@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 import time
@@ -49,7 +50,7 @@ def run(
     ):
         bar.finish()
         if report is not None:
-            _write_report(played, report)
+            _write_report(played, policy_files, report)
         if as_json:
             _print_events(played.outcomes[0].events)
         else:
@@ -77,13 +78,23 @@ def _make_directory(report: Path) -> None:
         ) from error
 
 
-def _write_report(played: Played, report: Path) -> None:
+def _write_report(played: Played, policy_files: Sequence[Path], report: Path) -> None:
     style = files("controller.web").joinpath("static", "fairuse.css").read_text(encoding="utf-8")
     try:
         page = write_page(played, report, style=style)
+        (report / "policies.json").write_bytes(_told_policies(policy_files))
     except OSError as error:
         raise CommandFailed(USAGE, f"--report: {report} cannot be written: {error}") from error
     print(f"fairuse: wrote {page}", file=sys.stderr)
+
+
+def _told_policies(policy_files: Sequence[Path]) -> bytes:
+    """Which files the report is about: a rollout does not enforce another than was played."""
+    told = [
+        {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        for file in policy_files
+    ]
+    return msgspec.json.format(msgspec.json.encode(told)) + b"\n"
 
 
 def _print_events(events: EventStore) -> None:

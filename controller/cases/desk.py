@@ -26,11 +26,11 @@ from controller.cases.model import AnswerKind, Case, State, Step, TimelineEntry
 from controller.cases.policies import PolicyChoice
 from controller.cases.record import read_case
 from controller.cases.review import begins_after, open_case, review
+from controller.cases.rings import Modes
 from controller.cases.steps import CaseRefused
 from controller.cases.views import HostView
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
-from controller.settings import Mode
 from controller.storage import cases, orders, switches, timeline
 from controller.storage.database import Database
 from fairuse_protocol.limits import LimitOrder, SuspendOrder
@@ -50,7 +50,7 @@ class Desk:
         self,
         database: Database,
         policies: PolicyChoice,
-        mode: Mode,
+        modes: Modes,
         clock: Callable[[], float],
         new_id: Callable[[], str] = new_case_id,
         steady: Callable[[], float] = time.monotonic,
@@ -58,12 +58,12 @@ class Desk:
         """`clock` tells the time of day, `steady` runs on whatever happens to that one."""
         self._database = database
         self._policies = policies
-        self.mode = mode
+        self.modes = modes
         self._clock = clock
         self._new_id = new_id
         self._jumps = Jumps(clock(), steady)
         self._turn = asyncio.Lock()
-        self._ledger = Ledger(database, mode, clock)
+        self._ledger = Ledger(database, modes, clock)
         self.agreements = AgreementBook(database, clock)
         self._habits = HabitBook(database)
         self._judging = Judging(policies, self.agreements)
@@ -87,11 +87,11 @@ class Desk:
         self._paused = switch is not None and switch.value == "yes"
         await self.agreements.load()
         standing = await self._ledger.load(now=self._clock())
-        if self.mode != "enforce":
-            reason = f'The provider set the mode to "{self.mode}": nothing is limited by rule.'
+        if (mode := self.modes.most) != "enforce":
+            reason = f'The provider set the mode to "{mode}": nothing is limited by rule.'
             by_rule = {row.case_id for row in standing if row.ordered_by is None}
             async with self._turn:
-                for case_id in by_rule if self.mode == "contact" else set(self._ledger.book.cases):
+                for case_id in by_rule if mode == "contact" else set(self._ledger.book.cases):
                     await self._suspend(self._ledger.book.cases[case_id], "configuration", reason)
 
     def see(self, report: Report) -> Seen:
@@ -100,15 +100,14 @@ class Desk:
 
     async def observe(self, seen: Seen) -> None:
         """Act on a report that is stored: open, move and close cases."""
-        now = self._clock()
+        now, name = self._clock(), seen.report.host
         host = await self._hosts.take(seen, now=now)
-        self._habits.take(seen.report.host, seen.intervals[0][1])
-        open_cases = self._ledger.book.of_host(host.report.host)
+        self._habits.take(name, seen.intervals[0][1])
         suspects = any(look.window.suspects() for look in host.looks)
-        if not (suspects or open_cases or self._ledger.awaiting_after):
+        if not (suspects or self._ledger.book.of_host(name) or self._ledger.awaiting_after):
             return
         async with self._turn:
-            for case in self._ledger.book.of_host(host.report.host):
+            for case in self._ledger.book.of_host(name):
                 await self._review(case, host, now)
             await self._open_cases(host, now)
             await self._measure_after(host, now)
@@ -193,12 +192,14 @@ class Desk:
 
     async def suspend(self, case_id: str, *, by: str, reason: str, seconds: float) -> Case:
         """An operator has the tenant frozen for so long."""
-        if self.mode == "observe" or self._paused:
-            raise CaseRefused('nobody is suspended while enforcement is paused or mode "observe"')
-        order = suspending.Order(by=by, reason=reason, seconds=seconds)
-        return await self.carry_out(
-            case_id, lambda case, now: suspending.suspend(case, order, now=now)
-        )
+
+        def freeze(case: Case, now: float) -> Step:
+            if self._paused or self.modes.on(case.host) == "observe":
+                raise CaseRefused('nobody is suspended while enforcement is paused or at "observe"')
+            order = suspending.Order(by=by, reason=reason, seconds=seconds)
+            return suspending.suspend(case, order, now=now)
+
+        return await self.carry_out(case_id, freeze)
 
     async def thaw(self, case_id: str, *, by: str, reason: str) -> Case:
         """An operator ends the suspension now."""
@@ -322,7 +323,7 @@ class Desk:
             verdict = await self._verdict(host, look, resource, tenant, now, since)
         case = None
         for done in open_case(
-            self._new_id, name, tenant, verdict, previous, look.policy, self.mode
+            self._new_id, name, tenant, verdict, previous, look.policy, self.modes.on(name)
         ):
             await self._ledger.take(done, case)
             case = done.case
@@ -384,13 +385,13 @@ class Desk:
         """What else decides about a limit; the store is only asked where one may start now."""
         overdue = case.deadline is not None and case.deadline <= now
         limited_seconds = 0.0
-        if case.limit is None and (ordered_by_name or (overdue and self.mode == "enforce")):
+        if case.limit is None and (ordered_by_name or (overdue and self.modes.most == "enforce")):
             async with self._database.read() as connection:
                 limited_seconds = await orders.limited_seconds(
                     connection, case.host, case.tenant, since=now - DAY_SECONDS, now=now
                 )
         return Circumstances(
-            mode=self.mode,
+            mode=self.modes.on(case.host),
             paused=self._paused,
             limits_on_host=self._ledger.book.limits_on(case.host),
             limits_in_fleet=self._ledger.book.limits(),

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controller.cases.book import Book, StandingOrder
 from controller.cases.model import Case, OrderDocument, QueueNotice, Step
 from controller.cases.record import StaleCase, read_case, write_step
+from controller.cases.rings import Modes
 from controller.cases.steps import CaseRefused
-from controller.settings import Mode
 from controller.storage import cases, orders
 from controller.storage.database import Database
 from fairuse_protocol.messages import Resource
@@ -41,9 +41,9 @@ class _NotTaken(Exception):
 class Ledger:
     """Cases, orders and what is open of them. Its callers take turns."""
 
-    def __init__(self, database: Database, mode: Mode, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, modes: Modes, clock: Callable[[], float]) -> None:
         self._database = database
-        self._mode = mode
+        self._modes = modes
         self._clock = clock
         self.book = Book()
         self.awaiting_after: dict[str, Case] = {}
@@ -97,7 +97,8 @@ class Ledger:
                 if also is not None and not await also(connection):
                     raise _NotTaken
                 for done, previous in steps:
-                    await write_step(connection, done, previous, mode=self._mode, now=self._clock())
+                    mode = self._modes.on(done.case.host)
+                    await write_step(connection, done, previous, mode=mode, now=self._clock())
         except _NotTaken:
             return False
         except StaleCase as error:

@@ -54,6 +54,12 @@ def review(
     if case.limit is None:
         yield from _without_limit(case, verdict, scene, policy, circumstances)
         return
+    if circumstances.mode == "observe":
+        reason = 'The provider set this host to "observe": nothing is limited here.'
+        ended = limiting.suspend_limit(case, now=now, by="configuration", reason=reason)
+        if ended is not None:
+            yield ended
+        return
     for done in _hear_limiter(case, scene.limiter, policy, now):
         yield done
         case = done.case

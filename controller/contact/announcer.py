@@ -101,7 +101,7 @@ class Announcer:
 
     async def announce(self, now: float) -> None:
         """Queue what is to be told and was not yet. In mode "observe" nobody is told anything."""
-        if self._desk.mode == "observe":
+        if self._desk.modes.most == "observe":
             return
         news = {each.key: each for each in self._news(now)}
         if not news:
@@ -124,7 +124,7 @@ class Announcer:
 
     async def send_due(self, now: float) -> None:
         """Try once what is due, whatever becomes of the others."""
-        if self._desk.mode == "observe":
+        if self._desk.modes.most == "observe":
             return
         async with self._database.read() as connection:
             rows = await announcements.due(connection, now, _AT_A_TIME)

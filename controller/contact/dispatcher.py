@@ -45,6 +45,8 @@ _AT_A_TIME = 50
 """Tenants in one pass."""
 _AT_ONCE = 8
 """Tenants served together: a slow endpoint holds up few others."""
+_HELD_BACK_SECONDS = 60.0
+"""When to look again whether a host that was set back to "observe" may be written about."""
 _LOOK_EVERY_SECONDS = 5.0
 """How long a notice whose retry is due may wait when nothing wakes the loop."""
 
@@ -106,7 +108,7 @@ class Dispatcher:
 
     async def send_due(self, now: float) -> None:
         """One pass: everything that is due is tried once, whatever becomes of the others."""
-        if self._desk.mode == "observe":
+        if self._desk.modes.most == "observe":
             return
         async with self._passing:
             async with self._database.read() as connection:
@@ -179,13 +181,18 @@ class Dispatcher:
             await notices.put_off(connection, ids, now=now, until=decision.until)
 
     async def _still_true(self, about: Sequence[Queued], now: float) -> list[Queued]:
-        """Those that have something true to say; the others are not sent any more."""
+        """Those that have something true to say; the others are not sent any more, or wait while
+        their host is at "observe"."""
         left = []
         for notice in about:
             case = await self._desk.case(notice.document.case.id)
             reason = overtaken(notice, case, now) if case is not None else ""
             if reason:
                 await recording.withheld(self._desk, notice, reason, now)
+            elif self._desk.modes.on(notice.document.case.host) == "observe":
+                async with self._database.write() as connection:
+                    until = now + _HELD_BACK_SECONDS
+                    await notices.put_off(connection, [notice.id], now=now, until=until)
             else:
                 left.append(notice)
         return left

@@ -22,6 +22,7 @@ from controller.web import (
     openapi,
     operators,
     requests,
+    rollout,
     status,
     tenants,
 )
@@ -46,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *auditing.ROUTES,
     *exports.ROUTES,
     *forgetting.ROUTES,
+    *rollout.ROUTES,
     *customer.ROUTES,
     *status.ROUTES,
     *openapi.ROUTES,

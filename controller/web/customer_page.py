@@ -48,7 +48,7 @@ async def case_page(services: Services, case: Case, told: Told) -> web.Response:
     reader, now = reader_of(services, case), services.clock()
     language = reader.language
     values = {
-        "mode": services.desk.mode,
+        "mode": services.desk.modes.on(case.host),
         "paused": services.desk.paused,
         "provider": services.settings.contact.provider_name,
         "policy": policy,

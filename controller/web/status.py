@@ -78,7 +78,7 @@ async def show(request: web.Request) -> web.Response:
     views = sorted(services.desk.hosts(), key=_worst, reverse=True)
     states = {(case.host, case.tenant): case.state for case in cases}
     values = {
-        "mode": services.desk.mode,
+        "mode": services.desk.modes.most,
         "paused": services.desk.paused,
         "provider": services.settings.contact.provider_name,
         "now": wording.moment(now),
@@ -127,7 +127,7 @@ def _case_line(case: Case, now: float, services: Services) -> dict[str, str]:
         f"{verdict.ratio:.1f} times its share; {verdict.neighbours_harmed} of "
         f"{verdict.neighbours} waited {wording.percent(verdict.neighbours_waiting)}",
         "opened": wording.from_now(case.opened_at, now),
-        "next": _next(case, now, enforcing=services.desk.mode == "enforce"),
+        "next": _next(case, now, enforcing=services.desk.modes.on(case.host) == "enforce"),
     }
 
 

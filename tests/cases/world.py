@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controller.cases.desk import Desk
 from controller.cases.model import Case
 from controller.cases.policies import OnePolicy, PolicyChoice
+from controller.cases.rings import Modes
 from controller.contact import recording
 from controller.contact.delivery import Accepted
 from controller.contact.letters import queued
@@ -95,6 +96,7 @@ class World:
         self.database = database
         self.faulty = FaultyDatabase(database)
         self.mode: Mode = mode
+        self.rings: Path | None = None
         self.choice = choice
         self.now = START
         self.steady = 0.0
@@ -124,7 +126,7 @@ class World:
         return Desk(
             self.faulty,  # type: ignore[arg-type]  # it has the two methods that the desk uses
             self.choice,
-            self.mode,
+            Modes(self.mode, self.rings),
             lambda: self.now,
             self._new_id,
             lambda: self.steady,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from controller.cases.desk import Desk
 from controller.cases.policybook import PolicyBook
+from controller.cases.rings import Modes
 from controller.contact.addresses import CaseAddresses
 from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
@@ -93,7 +94,7 @@ async def office(
         book = PolicyBook(
             directory / "policies.toml" if policies else None, contacts.plan_of, lambda: made.now
         )
-        made.desk = Desk(database, book, mode, lambda: made.now)
+        made.desk = Desk(database, book, Modes(mode), lambda: made.now)
         await made.desk.start()
         smtp = Smtp(
             host="127.0.0.1", port=server.port, security="none", sender="fairuse@north.example"

@@ -19,6 +19,7 @@ from controller.cases.model import Case, StandingLimit
 from controller.cases.policies import OnePolicy
 from controller.cases.policybook import PolicyBook
 from controller.cases.record import write_step
+from controller.cases.rings import Modes
 from controller.contact.attempts import (
     GiveUp,
     RetryAt,
@@ -157,7 +158,7 @@ async def outbox(
             await write_step(connection, opened, None, mode="contact", now=NOW)
             await write_step(connection, queued, opened.case, mode="contact", now=NOW)
         made = Outbox(database, None, ContactDirectory(directory / "tenants.toml"))  # type: ignore[arg-type]  # set below: its clock is the outbox's
-        made.desk = Desk(database, OnePolicy(policy), mode, lambda: made.now)
+        made.desk = Desk(database, OnePolicy(policy), Modes(mode), lambda: made.now)
         await made.desk.start()
         yield made
     finally:

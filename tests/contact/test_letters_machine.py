@@ -21,6 +21,7 @@ from controller.cases.lifecycle import open_case, see_verdict
 from controller.cases.model import Case
 from controller.cases.policies import OnePolicy
 from controller.cases.record import write_step
+from controller.cases.rings import Modes
 from controller.contact.delivery import Accepted, Outcome, Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher
@@ -101,7 +102,7 @@ class LetterMachine(RuleBasedStateMachine):
         self.faulty.die = None
         self.postbox.dies = False
         faulty: Any = self.faulty
-        self.desk = Desk(faulty, OnePolicy(Policy()), "contact", lambda: self.now)
+        self.desk = Desk(faulty, OnePolicy(Policy()), Modes("contact"), lambda: self.now)
         self.run(self.desk.start())
         postman = Postman(
             [self.postbox], samples.terms(), next_contact_after=SETTINGS.next_contact_after

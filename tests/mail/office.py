@@ -14,6 +14,7 @@ from controller.cases.lifecycle import open_case, see_verdict
 from controller.cases.model import Case, OrderLimit, Step, TimelineEntry
 from controller.cases.policies import OnePolicy
 from controller.cases.record import write_step
+from controller.cases.rings import Modes
 from controller.contact.delivery import Accepted, Channel
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import Dispatcher
@@ -65,7 +66,7 @@ class Office:
         self.database = database
         directory = ContactDirectory(contacts)
         clock = lambda: self.now  # noqa: E731 - shorter than a function of its own
-        self.desk = Desk(database, OnePolicy(POLICY), "enforce", clock)
+        self.desk = Desk(database, OnePolicy(POLICY), Modes("enforce"), clock)
         postman = Postman(channels, samples.terms(), next_contact_after=600)
         self.dispatcher = Dispatcher(database, self.desk, postman, directory, SETTINGS, clock=clock)
         self.mailroom = Mailroom(database, self.desk, directory, ADDRESSES, clock)

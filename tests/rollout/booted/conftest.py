@@ -1,0 +1,43 @@
+"""Ansible against booted hosts. Run by: BOOTED=tests/rollout/booted make test-host"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rollout import packages
+from tests.rollout.operator import Operator, ansible_programs
+from tests.testhost import needs
+from tests.testhost.host import Host
+from tests.testhost.image import image
+from tests.testhost.machine import Shape
+
+_STORY_SECONDS = 2400
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A play on an emulated machine takes minutes: what hangs is ended all the same."""
+    for item in items:
+        if "tests/rollout/booted/" in item.path.as_posix():
+            item.add_marker(pytest.mark.timeout(_STORY_SECONDS, func_only=True))
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """An operator with a package for two versions, and one host that is controller and hypervisor.
+
+    One host instead of three: three emulated machines on two cores time out on themselves.
+    """
+    try:
+        needs.check()
+    except needs.CannotRunError as missing:
+        pytest.skip(f"needs a test host: {missing}")
+    folder = tmp_path_factory.mktemp("operator")
+    programs = ansible_programs()
+    built = packages.built(("0.1.0", "0.2.0"))
+    with Host(Shape(name="node1"), image()) as host:
+        host.wait_until_up()
+        # As an operator's host is: the image comes with programs of the harness's own.
+        host.run("rm -rf /opt/fairuse /usr/local/bin/fairuse*")
+        yield Operator(folder, host, programs, built)

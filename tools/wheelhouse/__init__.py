@@ -1,0 +1,1 @@
+"""Fairuse as files that install themselves."""
