@@ -11,12 +11,13 @@ from controller.backtest.trace import Trace
 from controller.storage import reports
 from controller.storage.database import Database
 from fairuse_protocol.reports import Report, encode_report
+from tests.databases import database_in
 from tests.fairshare.reports import cpu_report, network_report
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/fairuse.db")
+    opened = await Database.open(database_in(tmp_path))
     yield opened
     await opened.close()
 

@@ -18,6 +18,7 @@ from controller.fairshare.interval import Interval
 from controller.fairshare.policy import Policy
 from controller.storage.database import Database
 from fairuse_protocol.reports import Report
+from tests.databases import database_in
 from tests.fairshare.reports import cpu_report, disk_report
 
 NOW = 1_000_000.0
@@ -26,7 +27,7 @@ BUSY = {"hog": 6.0, "a": 0.5, "b": 0.5, "c": 0.5}
 
 @pytest.fixture
 async def agreements(tmp_path: Path) -> AsyncIterator[AgreementBook]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/fairuse.db")
+    database = await Database.open(database_in(tmp_path))
     yield AgreementBook(database, lambda: NOW)
     await database.close()
 

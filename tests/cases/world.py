@@ -29,6 +29,7 @@ from controller.storage.database import Database
 from fairuse_protocol.limits import HeldLimit, LimiterState, LimitOrder
 from fairuse_protocol.reports import Report, encode_report
 from fairuse_protocol.units import Duration
+from tests.databases import database_in
 from tests.fairshare.reports import cpu_report
 
 START = 1_000_000.0
@@ -117,7 +118,7 @@ class World:
         policy: Policy = POLICY,
         choice: PolicyChoice | None = None,
     ) -> World:
-        database = await Database.open(f"sqlite+aiosqlite:///{directory}/fairuse.db")
+        database = await Database.open(database_in(directory))
         world = cls(database, mode, choice or OnePolicy(policy))
         await world.desk.start()
         return world

@@ -25,6 +25,7 @@ from controller.storage.announcements import AnnouncementRow
 from controller.storage.database import Database
 from fairuse_protocol.units import Duration
 from tests.contact.servers import MailServer, mail_server
+from tests.databases import database_in
 
 DAY = 86400.0
 NOW = dt.datetime(2026, 11, 1, 9, 0, tzinfo=dt.UTC).timestamp()
@@ -87,7 +88,7 @@ async def office(
         ("two.toml", TWO),
     ):
         (directory / name).write_text(text)
-    database = await Database.open(f"sqlite+aiosqlite:///{directory}/fairuse.db")
+    database = await Database.open(database_in(directory))
     async with mail_server() as server:
         contacts = ContactDirectory(directory / "tenants.toml")
         made = Office(None, None, database, server)  # type: ignore[arg-type]  # set below: their clock is the office's

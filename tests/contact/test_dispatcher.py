@@ -46,6 +46,7 @@ from controller.tenants import Tenant, TenantContact
 from fairuse_protocol.units import Duration
 from tests.contact import samples
 from tests.contact.servers import mail_server
+from tests.databases import database_in
 
 NOW = samples.NOW
 RETRY_FOR = 3600.0
@@ -148,7 +149,7 @@ async def outbox(
     directory: Path, contacts: str = MAIL, *, mode: Mode = "contact"
 ) -> AsyncIterator[Outbox]:
     (directory / "tenants.toml").write_text(contacts)
-    database = await Database.open(f"sqlite+aiosqlite:///{directory}/fairuse.db")
+    database = await Database.open(database_in(directory))
     try:
         verdict, policy = samples.verdict(), Policy()
         opened = open_case(samples.CASE_ID, "node-17", "web-042", verdict, policy, None)

@@ -35,6 +35,7 @@ from controller.tenants import TenantContact
 from fairuse_protocol.units import Duration
 from tests.cases.world import Crash, FaultyDatabase
 from tests.contact import samples
+from tests.databases import database_in
 
 NOW = samples.NOW
 SETTINGS = Contact(
@@ -92,7 +93,7 @@ class LetterMachine(RuleBasedStateMachine):
         (path / "tenants.toml").write_text(
             "".join(f'[[tenants.{each}.contacts]]\nemail = ["a@example.org"]\n' for each in TENANTS)
         )
-        self.database: Database = self.run(Database.open(f"sqlite+aiosqlite:///{path}/fairuse.db"))
+        self.database: Database = self.run(Database.open(database_in(path)))
         self.faulty = FaultyDatabase(self.database)
         self.people = ContactDirectory(path / "tenants.toml")
         self.start()

@@ -23,6 +23,7 @@ from controller.web.app import build_app
 from controller.web.services import Services
 from fairuse_protocol.limits import EnrolAnswer
 from fairuse_protocol.reports import Report, encode_report
+from tests.databases import database_in
 from tests.fairshare.reports import cpu_report
 
 NOW = 1_700_000_000.0
@@ -105,7 +106,7 @@ def body_of(host: str, sequence: int = 1, *, ended_at: float = NOW) -> bytes:
 
 def settings_in(directory: Path) -> ControllerSettings:
     return ControllerSettings(
-        storage=Storage(database=f"sqlite+aiosqlite:///{directory}/fairuse.db"),
+        storage=Storage(database=database_in(directory)),
         contact=Contact(
             link_secret_file=str(directory / "link-secret"),
             tenants_file=str(directory / "tenants.toml"),

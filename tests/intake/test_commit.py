@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controller.storage.database import Database
 from controller.storage.reports import ReportRow
 from controller.web.intake import Intake, IntakeFull, IntakeStopped
+from tests.databases import database_in
 from tests.intake.serving import Server, body_of
 
 
@@ -32,7 +33,7 @@ class CountingDatabase(Database):
 
 
 async def _opened(directory: Path) -> CountingDatabase:
-    database = await CountingDatabase.open(f"sqlite+aiosqlite:///{directory}/fairuse.db")
+    database = await CountingDatabase.open(database_in(directory))
     assert isinstance(database, CountingDatabase)
     database.transactions = 0
     return database

@@ -31,6 +31,7 @@ from controller.tenants import TenantContact
 from fairuse_protocol.messages import Allowance
 from fairuse_protocol.units import Duration
 from tests.contact import samples
+from tests.databases import database_in
 from tests.mail.letters import ADDRESSES
 
 NOW = samples.NOW
@@ -133,7 +134,7 @@ async def office(
 ) -> AsyncIterator[Office]:
     """With a first notice about a case queued, and about each of `cases` on other hosts."""
     (folder / "tenants.toml").write_text(contacts)
-    database = await Database.open(f"sqlite+aiosqlite:///{folder}/fairuse.db")
+    database = await Database.open(database_in(folder))
     try:
         async with database.write() as connection:
             for number, case_id in enumerate((samples.CASE_ID, *cases), 17):
@@ -147,7 +148,7 @@ async def office(
 @asynccontextmanager
 async def reopened(folder: Path, *channels: Channel) -> AsyncIterator[Office]:
     """The office over a store that is there already."""
-    database = await Database.open(f"sqlite+aiosqlite:///{folder}/fairuse.db")
+    database = await Database.open(database_in(folder))
     try:
         listed = folder / "tenants.toml"
         made = Office(database, listed, channels or (Takes("email"), Takes("webhook")))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.storage.database import Database
+from tests.databases import database_in
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def database_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = await Database.open(database_url)
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(database_in(tmp_path))
     yield opened
     await opened.close()

@@ -146,8 +146,9 @@ async def test_writers_of_two_programs_take_turns(database: Database, database_u
 
 
 async def test_the_files_are_readable_by_their_owner_only(
-    database: Database, tmp_path: Path
+    database_url: str, tmp_path: Path
 ) -> None:
+    database = await Database.open(database_url)
     async with database.write() as connection:
         await switches.set(connection, "paused", "yes", at=1.0, by="ada")
 
@@ -155,6 +156,7 @@ async def test_the_files_are_readable_by_their_owner_only(
         name: stat.S_IMODE((tmp_path / name).stat().st_mode)
         for name in ("fairuse.db", "fairuse.db-wal", "fairuse.db-shm")
     }
+    await database.close()
 
     assert set(found.values()) == {0o600}
 

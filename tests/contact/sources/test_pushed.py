@@ -16,6 +16,7 @@ from controller.contact.sources.pushed import NotAsExpected, NothingPushed, Push
 from controller.storage import schema
 from controller.storage.database import Database
 from controller.tenants import Tenant, TenantContact
+from tests.databases import database_in
 
 NOW = 1_700_000_000.0
 ANNA = Tenant(name="Anna", plan="small", contacts=(TenantContact(email=("anna@example.org",)),))
@@ -24,7 +25,7 @@ BERIT = Tenant(name="Berit", plan="large")
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/fairuse.db")
+    opened = await Database.open(database_in(tmp_path))
     yield opened
     await opened.close()
 
