@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from controller.cases.model import AnnouncementKind
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Policy
 from controller.storage.announcements import Key
 from fairuse_protocol.messages import Message
-
-AnnouncementKind = Literal["policy-change", "agreement-ending", "agreement-ended"]
 
 STALE_SECONDS = 7 * 86400.0
 """What ended longer ago is no news: a controller that was away, or only observed, is silent."""

@@ -14,6 +14,7 @@ OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
 
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
 NoticeKind = Literal["first-notice", "reminder", "limit-started", "limit-ended", "closed"]
+AnnouncementKind = Literal["policy-change", "agreement-ending", "agreement-ended"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
 RequestKind = Literal["more-time", "agreement", "load-test"]
 RequestState = Literal["waiting", "granted", "refused"]
@@ -114,6 +115,11 @@ class Case(Message):
     repeat_of: str = ""
     closed_at: float | None = None
     closing: Closing | None = None
+
+    @property
+    def waiting_requests(self) -> tuple[CustomerRequest, ...]:
+        """Those that nobody has decided yet."""
+        return tuple(each for each in self.requests if each.state == "waiting")
 
     @property
     def is_erased(self) -> bool:

@@ -60,13 +60,8 @@ def possible_requests(case: Case) -> tuple[RequestKind, ...]:
             offered = _ABOUT_USE
         case "held" | "closed":
             offered = ()
-    waiting = {each.kind for each in waiting_requests(case)}
+    waiting = {each.kind for each in case.waiting_requests}
     return tuple(kind for kind in offered if kind not in waiting)
-
-
-def waiting_requests(case: Case) -> tuple[CustomerRequest, ...]:
-    """Those that nobody has decided yet."""
-    return tuple(each for each in case.requests if each.state == "waiting")
 
 
 def ask_for_time(case: Case, seconds: float, note: str, policy: Policy, *, now: float) -> Step:
@@ -104,7 +99,7 @@ def ask_for_test(case: Case, wanted: Wanted, policy: Policy, *, now: float) -> S
 
 def request_to_decide(case: Case, kind: RequestKind | None) -> CustomerRequest:
     """The waiting request that an operator means; CaseRefused when that is not one."""
-    waiting = waiting_requests(case)
+    waiting = case.waiting_requests
     meant = [each for each in waiting if kind in (None, each.kind)]
     if len(meant) == 1:
         return meant[0]
@@ -173,7 +168,7 @@ def refuse(case: Case, kind: RequestKind | None, decision: Decision, *, now: flo
 def _require_offered(case: Case, kind: RequestKind) -> None:
     if kind in possible_requests(case):
         return
-    if any(each.kind == kind for each in waiting_requests(case)):
+    if any(each.kind == kind for each in case.waiting_requests):
         raise CaseRefused("You have asked for this already; one of our staff will decide.")
     raise CaseRefused(answers.why_not_now(case))
 

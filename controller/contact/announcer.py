@@ -19,7 +19,6 @@ import msgspec
 
 from controller.cases.announcing import (
     Announcement,
-    AnnouncementKind,
     PolicyChangeDocument,
     agreement_news,
     decode_document,
@@ -27,6 +26,7 @@ from controller.cases.announcing import (
     policy_changes,
 )
 from controller.cases.desk import Desk
+from controller.cases.model import AnnouncementKind
 from controller.cases.policybook import PolicyBook
 from controller.contact.announcements import (
     PolicyChange,

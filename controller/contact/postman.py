@@ -13,7 +13,7 @@ from controller.contact.notice import NoticeTerms, RenderedNotice, render
 from controller.contact.routing import passes_on
 from controller.contact.timing import letter_not_before
 from controller.quiet import QuietTimes
-from controller.storage.tries import DeliveryTry, TryOutcome
+from controller.storage.told import DeliveryTry, TryOutcome
 from controller.tenants import TenantContact
 
 _log = logging.getLogger(__name__)

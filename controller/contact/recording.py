@@ -16,7 +16,7 @@ from controller.contact.delivery import Accepted
 from controller.contact.letters import Letter
 from controller.contact.notice import Queued
 from controller.storage import notices, tries
-from controller.storage.tries import DeliveryTry
+from controller.storage.told import DeliveryTry
 
 
 async def accepted(

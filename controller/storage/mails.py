@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
+from controller.storage.told import ReturnedMail
 
 _mails = schema.mails
 MOST_OF_A_CASE = 200
@@ -31,19 +32,6 @@ class MailToJudge:
     letter: str | None
     received_at: float
     raw: bytes
-
-
-@dataclass(frozen=True)
-class ReturnedMail:
-    """A mail that came back. `outcome` is what it was found to be: "reply", "auto-reply",
-    "bounce", "delay", "passed-on" or "refused"."""
-
-    id: str
-    received_at: float
-    outcome: str
-    sender: str
-    subject: str
-    text: str
 
 
 async def take(

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
-
-TryOutcome = Literal["accepted", "deferred", "refused", "bounced"]
-"""deferred: not this time. refused: never. bounced: accepted first, and then sent back."""
+from controller.storage.told import DeliveryTry
 
 _tries = schema.delivery_tries
-
-
-@dataclass(frozen=True)
-class DeliveryTry:
-    """One channel of one contact, tried once with one letter."""
-
-    letter: str
-    at: float
-    contact: str
-    """The contact's role."""
-    channel: str
-    outcome: TryOutcome
-    answer: str
-    """In the channel's own words."""
 
 
 async def add(connection: AsyncConnection, tries: Iterable[DeliveryTry]) -> None:

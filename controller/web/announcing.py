@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from controller.cases.announcing import AnnouncementKind
+from controller.cases.model import AnnouncementKind
 from controller.storage import announcements
 from controller.storage.announcements import AnnouncementRow
 from controller.web.messages import AnnouncementLine, AnnouncementList, AnnouncementQuery

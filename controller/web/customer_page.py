@@ -44,7 +44,7 @@ class Told:
 
 async def case_page(services: Services, case: Case, told: Told) -> web.Response:
     """An open case: what was seen, what happens next, and what can be said to it."""
-    policy = services.desk.policy_of(case)
+    policy = services.policies.policy_for(case.tenant, case.host)
     reader, now = reader_of(services, case), services.clock()
     language = reader.language
     values = {

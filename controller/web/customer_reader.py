@@ -47,6 +47,9 @@ class Reader:
 def reader_of(services: Services, case: Case) -> Reader:
     """Whom the case's page speaks to: the tenant of tenants.toml, or who the policy is for."""
     tenant = services.directory.tenant(case.tenant)
-    language = languages()[(tenant and tenant.language) or services.desk.policy_of(case).language]
+    language = languages()[
+        (tenant and tenant.language)
+        or services.policies.policy_for(case.tenant, case.host).language
+    ]
     zone = ZoneInfo(tenant.time_zone) if tenant and tenant.time_zone else UTC
     return Reader(language, zone)

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from controller.cases.announcing import AnnouncementKind
 from controller.cases.model import (
+    AnnouncementKind,
     Case,
     Closing,
     RequestKind,
@@ -21,13 +21,11 @@ from controller.cases.model import (
     State,
     TimelineEntry,
 )
-from controller.cases.requests import waiting_requests
 from controller.cases.views import HostView, ResourceView, TenantView
 from controller.fairshare.agreement import Agreement, Moment
 from controller.fairshare.policy import Severity
 from controller.storage.chain import Finding
-from controller.storage.mails import ReturnedMail
-from controller.storage.tries import DeliveryTry
+from controller.storage.told import DeliveryTry, ReturnedMail
 from fairuse_protocol.messages import Message, Resource
 from fairuse_protocol.reports import PressureSource
 
@@ -370,7 +368,7 @@ def case_line(case: Case, sentence: str) -> CaseLine:
         limit=case.limit,
         closed_at=case.closed_at,
         closing=case.closing,
-        requests=tuple(request.kind for request in waiting_requests(case)),
+        requests=tuple(request.kind for request in case.waiting_requests),
     )
 
 

@@ -14,7 +14,7 @@ from controller.fairshare.sentence import sentence
 from controller.storage import mails, notices, orders, tokens, tries
 from controller.storage.notices import NoticeRow
 from controller.storage.orders import OrderRow
-from controller.storage.tries import DeliveryTry
+from controller.storage.told import DeliveryTry
 from controller.web.auth import CALLER
 from controller.web.errors import Refused
 from controller.web.messages import (

@@ -115,7 +115,7 @@ async def test_a_report_is_one_page_that_needs_nothing_else(
     )  # fmt: skip
     assert ended.status == 0
     assert ended.err.strip() == f"fairuse: wrote {out}/index.html"
-    assert [path.name for path in out.iterdir()] == ["index.html"]
+    assert sorted(path.name for path in out.iterdir()) == ["index.html", "policies.json"]
     page = (out / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r"<(?:script|link|img|iframe|object)\b|@import|url\(", page)
     assert not re.findall(r'(?:href|src)="', page)

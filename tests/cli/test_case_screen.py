@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from controller.storage.tries import DeliveryTry, TryOutcome
+from controller.storage.told import DeliveryTry, TryOutcome
 from controller.web.messages import CaseAnswer, Notice
 from fairuse_cli.case_screen import case_screen
 from tests.contact import samples
@@ -42,6 +42,7 @@ def shown(*deliveries: DeliveryTry, **changes: object) -> str:
         notices=(Notice(**(fields | changes)),),  # type: ignore[arg-type]  # as above
         order=None,
         agreements=(),
+        mails=(),
     )
     out = io.StringIO()
     Console(file=out, width=200).print(case_screen(answer, width=200, plain=True))

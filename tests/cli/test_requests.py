@@ -47,7 +47,7 @@ async def test_an_operator_sees_what_is_asked_for_and_grants_one_and_refuses_the
         "grant", case_id, *BECAUSE, "--request", "agreement", "--share", "60%", served=served
     )
     assert (granted.status, granted.err) == (0, "")
-    assert "granted by otto: as agreed by telephone" in granted.out
+    assert "granted by otto: as agreed by telephone" in " ".join(granted.out.split())
     refused = await fairuse("refuse", case_id, *BECAUSE, served=served)
     assert "load-test" in refused.out
     assert "refused by otto" in refused.out

@@ -46,7 +46,9 @@ def channel(server: MailServer, tls: ssl.SSLContext | None = None, **changes: An
 async def test_a_notice_arrives_whole_and_the_servers_words_are_kept() -> None:
     async with mail_server() as server:
         outcome = await channel(server).send(first_notice(), CONTACT, samples.NOW)
-    assert outcome == Accepted("email", f"127.0.0.1:{server.port}: 250 queued as 4711")
+    assert outcome == Accepted(
+        "email", f"127.0.0.1:{server.port}: 250 queued as 4711", sent_to=("anna@example.org",)
+    )
     (mail,) = server.mails
     assert server.recipients == [["anna@example.org"]]
     assert server.senders == ["fairuse@northwind.example"]

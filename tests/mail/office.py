@@ -26,7 +26,7 @@ from controller.fairshare.policy import Policy
 from controller.settings import Contact
 from controller.storage import mails, notices
 from controller.storage.database import Database
-from controller.storage.mails import ReturnedMail
+from controller.storage.told import ReturnedMail
 from controller.tenants import TenantContact
 from fairuse_protocol.messages import Allowance
 from fairuse_protocol.units import Duration

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from controller.storage import notices, tries
-from controller.storage.tries import DeliveryTry
+from controller.storage.told import DeliveryTry
 from controller.web.app import ROUTES
 from tests.cases.world import BUSY
 from tests.web.api import Api

@@ -31,7 +31,7 @@ from controller.storage import mails, notices, orders, tries
 from controller.storage.database import Database
 from controller.storage.mails import MailToJudge
 from controller.storage.notices import NoticeRow
-from controller.storage.tries import DeliveryTry
+from controller.storage.told import DeliveryTry
 
 _log = logging.getLogger(__name__)
 
