@@ -79,7 +79,7 @@ def _decide(
         print_json(answer)
         return
     taken = decode(answer, CaseAnswer)
-    last = max(taken.case.requests, key=lambda each: each.decided_at or 0.0)
+    last = max(reversed(taken.case.requests), key=lambda each: each.decided_at or 0.0)
     console_for_output().print(
         f"Case {taken.case.id} is {taken.case.state}. {asked(last, taken.at)}"
     )

@@ -131,7 +131,7 @@ async def test_who_is_not_known_is_told_how_to_say_who_they_are(
 async def test_every_page_keeps_to_itself(site: Server, path: str) -> None:
     answer = await site.call("GET", path, headers=bearer("vera-token"))
 
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -210,6 +210,7 @@ async def test_everything_the_server_offers_has_a_role_and_no_two_share_an_addre
         "/healthz",
         "/openapi.json",
         "/c/{token}",
+        "/c/{token}/use",
         "/c/{token}/{answer}",
     }
 
