@@ -34,13 +34,11 @@ from controller.contact.announcements import (
     render_policy_change,
 )
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals
-from controller.contact.delivery import Accepted, Refused
+from controller.contact.delivery import Accepted
 from controller.contact.directory import ContactDirectory
-from controller.contact.dispatcher import listed_without_contact, nobody_lists
 from controller.contact.notice import RenderedNotice
 from controller.contact.postman import Errand, Postman
-from controller.contact.routing import in_order
-from controller.contact.sources.asking import LookupFailed
+from controller.contact.readers import readers_of
 from controller.settings import Contact
 from controller.storage import announcements
 from controller.storage.announcements import AnnouncementRow
@@ -165,16 +163,12 @@ class Announcer:
         """One round. No announcement is so urgent that it could not wait for a quiet time's end."""
         if row.id in self._unrecorded:
             return self._unrecorded[row.id][0]
-        try:
-            listed = await self._directory.find(row.tenant)
-        except LookupFailed as error:
-            away = Refused("directory", str(error), for_good=False)
-            return after_refusals((away,), row, self._settings, now)
-        if listed is None:
-            return GiveUp(nobody_lists(row.tenant))
-        people = in_order(listed.people())
-        if not people:
-            return GiveUp(listed_without_contact(row.tenant))
+        readers = await readers_of(self._directory, row.tenant)
+        if readers.away is not None:
+            return after_refusals((readers.away,), row, self._settings, now)
+        if readers.nobody_because:
+            return GiveUp(readers.nobody_because)
+        people = readers.people
         until = people[0].quiet_times().over_at(now)
         if until > now:
             return PutOff(until)

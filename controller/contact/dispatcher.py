@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.cases.desk import Desk
 from controller.cases.limiting import DAY_SECONDS
@@ -20,7 +20,6 @@ from controller.contact import recording
 from controller.contact.addresses import CaseAddresses
 from controller.contact.attempts import GiveUp, RetryAt, after_refusals, overtaken
 from controller.contact.command import CommandChannel
-from controller.contact.delivery import Refused
 from controller.contact.directory import ContactDirectory
 from controller.contact.grouping import Send, Wait, Withhold, decide
 from controller.contact.letters import Letter, due_letters, queued
@@ -29,8 +28,8 @@ from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued
 from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
-from controller.contact.routing import in_order, without_addresses
-from controller.contact.sources.asking import LookupFailed
+from controller.contact.readers import Readers, readers_of
+from controller.contact.routing import without_addresses
 from controller.contact.timing import letter_not_before
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
@@ -49,15 +48,6 @@ _HELD_BACK_SECONDS = 60.0
 """When to look again whether a host that was set back to "observe" may be written about."""
 _LOOK_EVERY_SECONDS = 5.0
 """How long a notice whose retry is due may wait when nothing wakes the loop."""
-
-
-@dataclass(frozen=True)
-class _Readers:
-    """Whom a tenant's letters go to, in order; or why to nobody, or why that is not known now."""
-
-    people: Sequence[TenantContact] = ()
-    nobody_because: str = ""
-    unknown_because: str = ""
 
 
 class Dispatcher:
@@ -119,7 +109,7 @@ class Dispatcher:
         """What is due about one tenant, in its order. What fails stays due."""
         async with self._slots:
             try:
-                readers = await self._readers(tenant)
+                readers = await readers_of(self._directory, tenant)
                 await self._decide_letters(tenant, readers, now)
                 letters = due_letters(await self._waiting(tenant), now)
             except Exception:  # noqa: BLE001 - as the docstring says
@@ -131,21 +121,11 @@ class Dispatcher:
                 except Exception:  # noqa: BLE001 - as the docstring says
                     _log.exception("letter %s could not be settled", letter.id)
 
-    async def _readers(self, tenant: str) -> _Readers:
-        try:
-            listed = await self._directory.find(tenant)
-        except LookupFailed as error:
-            return _Readers(unknown_because=str(error))
-        if listed is None:
-            return _Readers(nobody_because=nobody_lists(tenant))
-        people = in_order(listed.people())
-        return _Readers(people, nobody_because="" if people else listed_without_contact(tenant))
-
     async def _waiting(self, tenant: str) -> list[NoticeRow]:
         async with self._database.read() as connection:
             return await notices.waiting(connection, tenant)
 
-    async def _decide_letters(self, tenant: str, readers: _Readers, now: float) -> None:
+    async def _decide_letters(self, tenant: str, readers: Readers, now: float) -> None:
         """Put into letters, durably, what is to be sent; let the rest wait or go."""
         rows = {row.id: row for row in await self._waiting(tenant) if row.letter is None}
         if not rows:
@@ -197,16 +177,15 @@ class Dispatcher:
                 left.append(notice)
         return left
 
-    async def _send(self, letter: Letter, readers: _Readers, now: float) -> None:
+    async def _send(self, letter: Letter, readers: Readers, now: float) -> None:
         if letter.id in self._unrecorded:
             await self._record(letter)
             return
         letter = replace(letter, notices=tuple(await self._still_true(letter.notices, now)))
         if not letter.notices:
             return
-        if readers.unknown_because:
-            away = Refused("directory", readers.unknown_because, for_good=False)
-            await self._not_accepted(letter, Tried(refusals=(away,)), now)
+        if readers.away is not None:
+            await self._not_accepted(letter, Tried(refusals=(readers.away,)), now)
             return
         people = without_addresses(readers.people, letter.bounced)
         if not people:
@@ -257,16 +236,6 @@ class Dispatcher:
     async def _give_up(self, letter: Letter, tried: Tried, reason: str, now: float) -> None:
         _log.error("letter %s was given up: %s", letter.id, reason)
         await recording.failed(self._desk, letter.notices, reason, now, tried.tries)
-
-
-def nobody_lists(tenant: str) -> str:
-    """Why a tenant cannot be written to that no source of the directory knows."""
-    return f'nobody to write to: no directory lists "{tenant}"'
-
-
-def listed_without_contact(tenant: str) -> str:
-    """Why a tenant cannot be written to that is known."""
-    return f'nobody to write to: "{tenant}" is listed without a contact'
 
 
 def _came_back(letter: Letter) -> str:
