@@ -13,7 +13,9 @@ State = Literal["watching", "notified", "limited", "held", "closed"]
 OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
 
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
-NoticeKind = Literal["first-notice", "reminder", "limit-started", "limit-ended", "closed"]
+NoticeKind = Literal[
+    "first-notice", "reminder", "request-decided", "limit-started", "limit-ended", "closed"
+]
 AnnouncementKind = Literal["policy-change", "agreement-ending", "agreement-ended"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
 RequestKind = Literal["more-time", "agreement", "load-test"]
@@ -74,6 +76,10 @@ class CustomerRequest(Message):
     """What the operator said to it; the customer reads it."""
     agreement: str = ""
     """The id of the agreement that came of it."""
+    granted_until: float | None = None
+    """Where that is not as asked."""
+    granted_share: float | None = None
+    """Of the host, by an agreement that is not an exemption."""
 
 
 class Case(Message):
@@ -120,6 +126,12 @@ class Case(Message):
     def waiting_requests(self) -> tuple[CustomerRequest, ...]:
         """Those that nobody has decided yet."""
         return tuple(each for each in self.requests if each.state == "waiting")
+
+    @property
+    def last_decided_request(self) -> CustomerRequest | None:
+        """The one that an operator granted or refused last."""
+        decided = [(each.decided_at, each) for each in self.requests if each.decided_at is not None]
+        return max(decided, key=lambda each: each[0])[1] if decided else None
 
     @property
     def is_erased(self) -> bool:

@@ -20,7 +20,7 @@ from controller.cases.model import (
     Step,
     TimelineEntry,
 )
-from controller.cases.steps import CaseRefused, step
+from controller.cases.steps import CaseRefused, step, with_notice
 from controller.fairshare.agreement import Agreement, AgreementTerms
 from controller.fairshare.policy import Policy
 from fairuse_protocol.messages import MessageError
@@ -137,7 +137,8 @@ def agreed_terms(case: Case, request: CustomerRequest, decision: Decision) -> Ag
 def grant(
     case: Case, kind: RequestKind, decision: Decision, agreement: Agreement | None, *, now: float
 ) -> Step:
-    """The operator grants it; more time moves the deadline away, never nearer."""
+    """The operator grants it, and the customer is told; more time moves the deadline away, never
+    nearer."""
     request = request_to_decide(case, kind)
     entry = TimelineEntry(
         at=now,
@@ -147,22 +148,24 @@ def grant(
     )
     decided = _decided(case, request, "granted", decision, agreement.id if agreement else "", now)
     if kind != "more-time":
-        return step(case, entry, requests=decided)
+        return with_notice(step(case, entry, requests=decided), "request-decided")
     if case.state not in ("watching", "notified"):
         raise CaseRefused(f"a case that is {case.state} has no deadline to move")
     until = request.until if decision.ends_at is None else decision.ends_at
     if until <= now:
         raise CaseRefused(f"the time to grant is over since {_utc(until)}: name a later one")
-    return step(case, entry, requests=decided, deadline=max(case.deadline or 0.0, until))
+    deadline = max(case.deadline or 0.0, until)
+    return with_notice(step(case, entry, requests=decided, deadline=deadline), "request-decided")
 
 
 def refuse(case: Case, kind: RequestKind | None, decision: Decision, *, now: float) -> Step:
-    """The operator refuses it; everything goes on as if it had not been asked."""
+    """The operator refuses it, and the customer is told; all goes on as if they had not asked."""
     request = request_to_decide(case, kind)
     entry = TimelineEntry(
         at=now, event=f"refused-{request.kind}", actor=decision.by, text=decision.reason
     )
-    return step(case, entry, requests=_decided(case, request, "refused", decision, "", now))
+    refused = step(case, entry, requests=_decided(case, request, "refused", decision, "", now))
+    return with_notice(refused, "request-decided")
 
 
 def _require_offered(case: Case, kind: RequestKind) -> None:
@@ -216,6 +219,8 @@ def _decided(
         decided_by=decision.by,
         answer=decision.reason,
         agreement=agreement,
+        granted_until=decision.ends_at,
+        granted_share=decision.share,
     )
     return tuple(decided if each is request else each for each in case.requests)
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from controller.cases.desk import Desk
 from controller.cases.limiting import DAY_SECONDS
+from controller.cases.model import Case
 from controller.cases.policybook import PolicyBook
 from controller.contact import recording
 from controller.contact.addresses import CaseAddresses
@@ -138,7 +139,7 @@ class Dispatcher:
         async with self._database.read() as connection:
             sent = await notices.sent_since(connection, tenant, now - DAY_SECONDS)
         quiet = (readers.people or (TenantContact(),))[0].quiet_times()
-        for decision in decide(undecided, sent, quiet, self._settings, now):
+        for decision in decide(undecided, sent, quiet, self._settings, self._policy_name, now):
             match decision:
                 case Send():
                     ids = [notice.id for notice in decision.notices]
@@ -151,6 +152,9 @@ class Dispatcher:
                     new = [n for n in decision.notices if rows[n.id].next_try_at != decision.until]
                     if new:
                         await self._wait(replace(decision, notices=tuple(new)), now)
+
+    def _policy_name(self, case: Case) -> str:
+        return self._desk.policy_of(case).name
 
     async def _wait(self, decision: Wait, now: float) -> None:
         if decision.for_quiet:

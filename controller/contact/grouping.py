@@ -1,16 +1,18 @@
 """Which notices make one letter, which still wait, and which are not sent at all. Pure.
 
-First notices about one tenant wait `group_interval` for others, and go out together; all other
-notices go out one by one. What is decided here is stored before anything is sent, and is not
-decided again: a letter that is sent a second time holds what it held (promise 5).
+First notices about one tenant under one policy, whose clause the letter quotes, wait
+`group_interval` for others, and go out together; all other notices go out one by one. What is
+decided here is stored before anything is sent, and is not decided again: a letter that is sent a
+second time holds what it held (promise 5).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.cases.model import Case
 from controller.contact.notice import Queued
 from controller.contact.timing import letter_not_before, not_before
 from controller.quiet import QuietTimes
@@ -18,9 +20,9 @@ from controller.settings import Contact
 
 MOST_IN_A_LETTER = 20
 """Each brings its figures and a picture; mail servers refuse what is over some megabytes."""
-_ALWAYS_TOLD = ("limit-started", "limit-ended")
+_ALWAYS_TOLD = ("request-decided", "limit-started", "limit-ended")
 """A customer is never left to find out alone. How many there are, the policy bounds: by
-`limit.max_per_day`, and by the first notice that each case needs."""
+`limit.max_per_day`, and by the first notice that each case needs; what is decided, they asked."""
 
 Thing = tuple[str, str]
 """What a notice is about: a host and one of its resources."""
@@ -59,15 +61,17 @@ def decide(
     sent: Mapping[Thing, int],
     quiet: QuietTimes,
     settings: Contact,
+    policy_name: Callable[[Case], str],
     now: float,
 ) -> list[Decision]:
     """What to do with one tenant's notices that are in no letter yet, oldest first.
 
-    `sent` counts the last day's notices about each thing; `quiet` is the first contact's.
+    `sent` counts the last day's notices about each thing; `quiet` is the first contact's;
+    `policy_name` names the policy that a case is under.
     """
     decisions: list[Decision] = []
     counted = Counter(sent)
-    firsts = []
+    firsts: defaultdict[str, list[Queued]] = defaultdict(list)
     for notice in undecided:
         case = notice.document.case
         thing = (case.host, case.resource)
@@ -76,10 +80,12 @@ def decide(
             continue
         counted[thing] += 1
         if notice.kind == "first-notice":
-            firsts.append(notice)
+            firsts[policy_name(case)].append(notice)
         else:
             decisions.append(_alone(notice, quiet, now))
-    return [*decisions, *_together(firsts, quiet, settings.group_interval, now)]
+    for together in firsts.values():
+        decisions += _together(together, quiet, settings.group_interval, now)
+    return decisions
 
 
 def _enough(resource: str, host: str, settings: Contact) -> str:
@@ -98,8 +104,6 @@ def _together(
     firsts: Sequence[Queued], quiet: QuietTimes, group_interval: float, now: float
 ) -> list[Decision]:
     """One that cannot wait takes the others along: they are about the same tenant."""
-    if not firsts:
-        return []
     awake_at = letter_not_before(firsts, quiet, now)
     critical = any(each.document.case.severity == "critical" for each in firsts)
     complete_at = now if critical else min(each.queued_at for each in firsts) + group_interval

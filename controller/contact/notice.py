@@ -19,6 +19,7 @@ from controller.contact import wording
 from controller.contact.chart import NARROW, Chart, lay_out
 from controller.contact.chart_png import draw_png
 from controller.contact.outlook import Outlook, answers, what_happens, what_happens_to_several
+from controller.contact.requested import decision_words
 from controller.contact.templating import LetterTemplates
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.policy import Policy
@@ -184,6 +185,7 @@ def _about(
         "limit_figures": limit_figures(case, document.limit, of),
         "effect": effect_bars(case.effect, language),
         "case_figures": case_figures(of),
+        "request": decision_words(case, language, zone),
     }
 
 
@@ -307,7 +309,7 @@ def _greeting(name: str, language: Language) -> str:
 
 def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
     case, limit = queued.document.case, queued.document.limit
-    verdict = case.verdict
+    verdict, request = case.verdict, case.last_decided_request
     return {
         "notice": queued.id,
         "case": case.id,
@@ -325,6 +327,7 @@ def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
         "neighbours_harmed": verdict.neighbours_harmed,
         "neighbours_waiting": verdict.neighbours_waiting,
         "limit": limit and {"allowance": limit.allowance, "until": limit.lease_until},
+        "request": request and {"kind": request.kind, "state": request.state},
         "effect": case.effect and msgspec.to_builtins(case.effect),
         "closing": case.closing,
     }

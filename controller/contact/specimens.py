@@ -11,9 +11,11 @@ import msgspec
 from controller.cases.model import (
     Case,
     Closing,
+    CustomerRequest,
     Effect,
     NoticeDocument,
     NoticeKind,
+    RequestKind,
     StandingLimit,
 )
 from controller.contact.announcements import (
@@ -78,6 +80,8 @@ def _cases() -> Iterator[Case]:
         case, state="notified", notice_accepted_at=_AT, deadline=_AT + _HOUR
     )
     yield notified
+    for request in _decided_requests():
+        yield msgspec.structs.replace(notified, requests=(request,))
     yield msgspec.structs.replace(notified, state="limited", limit=_limit())
     for closing in get_args(Closing):
         yield msgspec.structs.replace(
@@ -90,7 +94,21 @@ def _cases() -> Iterator[Case]:
     yield msgspec.structs.replace(notified, state="held", held_because="a specimen")
 
 
+def _decided_requests() -> Iterator[CustomerRequest]:
+    for kind in get_args(RequestKind):
+        request = CustomerRequest(
+            kind=kind, asked_at=_AT, until=_AT + _HOUR, decided_at=_AT, decided_by="otto"
+        )
+        yield msgspec.structs.replace(request, state="granted", answer="Good luck.")
+        yield msgspec.structs.replace(request, state="refused")
+    yield msgspec.structs.replace(
+        request, kind="agreement", state="granted", granted_until=_AT, granted_share=0.5
+    )
+
+
 def _kinds_about(case: Case) -> tuple[NoticeKind, ...]:
+    if case.requests:
+        return ("request-decided",)
     match case.state:
         case "watching":
             return ("first-notice",)

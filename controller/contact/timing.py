@@ -12,18 +12,20 @@ from collections.abc import Sequence
 from controller.contact.notice import Queued
 from controller.quiet import QuietTimes
 
+_TO_ACT_ON = ("reminder", "request-decided")
+
 
 def not_before(notice: Queued, quiet: QuietTimes, now: float) -> float:
     """`now`, or the end of the quiet time that the notice waits for, in seconds since the epoch.
 
-    A reminder waits only where it leaves at least half of the time that it leaves now: one that
-    comes too late to act on is worse than one at night.
+    What is to be acted on before a deadline waits only where that leaves at least half of the time
+    that it leaves now: a letter that comes too late is worse than one at night.
     """
     case = notice.document.case
     if case.severity != "low" or notice.kind in ("limit-started", "limit-ended"):
         return now
     until = quiet.over_at(now)
-    if notice.kind == "reminder" and case.deadline is not None:
+    if notice.kind in _TO_ACT_ON and case.deadline is not None:
         return until if until - now <= (case.deadline - now) / 2 else now
     return until
 

@@ -16,6 +16,7 @@ from controller.cases.model import (
 from controller.cases.requests import possible_requests
 from controller.contact import wording
 from controller.contact.answering import TITLES, meanings
+from controller.contact.requested import what_was_asked
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Times
 from controller.language.catalogue import ENGLISH, Language, message
@@ -177,7 +178,11 @@ def choices(
 def asked(requests: Iterable[CustomerRequest], reader: Reader) -> tuple[Asked, ...]:
     """What the customer has asked for, and what was said to it; the newest first."""
     return tuple(
-        Asked(_wanted(each, reader), _standing(each, reader), each.answer)
+        Asked(
+            what_was_asked(each, reader.language, reader.zone),
+            _standing(each, reader),
+            each.answer,
+        )
         for each in reversed(tuple(requests))
     )
 
@@ -229,20 +234,6 @@ def history(entries: Sequence[TimelineEntry], reader: Reader) -> list[tuple[str,
         if text:
             lines.append((reader.moment(entry.at), text, note))
     return lines
-
-
-def _wanted(request: CustomerRequest, reader: Reader) -> str:
-    language, until = reader.language, reader.moment(request.until)
-    match request.kind:
-        case "more-time":
-            return language.gettext("More time, until %(until)s", until=until)
-        case "agreement":
-            return language.gettext("A special agreement, until %(until)s", until=until)
-        case "load-test":
-            start = reader.moment(request.begins_at or request.asked_at)
-            return language.gettext(
-                "A load test, from %(start)s until %(until)s", start=start, until=until
-            )
 
 
 def _standing(request: CustomerRequest, reader: Reader) -> str:

@@ -12,33 +12,34 @@ from tests.testhost.host import Host
 
 UNITS = Path(__file__).parents[2] / "deploy/systemd"
 USERS = ("fairuse-agent", "fairuse-controller")
-INTERVAL_SECONDS = 1
-LEASE_SECONDS = 40
+_EMULATED_PACE = 3
+"""How much slower the story goes where instructions are emulated. There the programs at an interval
+of a second take a third of the machine, from the tenants that are to fill it."""
 MAILED_TO = "hog-owner"
 """A user of the test host, who has a mailbox there."""
 
 _POLICY = """
 name = "booted"
 [rule]
-window = "12s"
+window = "%(window)ds"
 ratio = 1.3
 measured_share = 0.6
 cpu = { contended_waiting = 0.05, harmed_waiting = 0.05 }
 [severity.low]
 harmed_share = 0.0
 waiting = 0.0
-deadline = "8s"
+deadline = "%(deadline)ds"
 [severity.high]
 harmed_share = 1.0
 waiting = 1.0
-deadline = "8s"
+deadline = "%(deadline)ds"
 [severity.critical]
 harmed_share = 1.0
 waiting = 1.0
-deadline = "8s"
+deadline = "%(deadline)ds"
 [times]
 mail_arrives_within = "2s"
-subsides_after = "2m"
+subsides_after = "%(subsides)ds"
 [limit]
 lease = "%(lease)ds"
 step_down = 0.4
@@ -61,16 +62,16 @@ sender = "Example Hosting <abuse@localhost>"
 """
 
 LIMITER = """
-max_silence = "2m"
+max_silence = "5m"
 """
 
-AGENT = f"""
+_AGENT = """
 [sampling]
-interval = "{INTERVAL_SECONDS}s"
+interval = "%(interval)ds"
 [host]
 name = "node-1"
 [[tenants]]
-cgroup = "customers.slice/customers-{{tenant}}.service"
+cgroup = "customers.slice/customers-{tenant}.service"
 """
 
 
@@ -79,16 +80,18 @@ class Installed:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.interval_seconds = _EMULATED_PACE if host.slowness > 1 else 1
+        self.lease_seconds = 40 * self.interval_seconds
         self._token = ""
 
     def set_up(self) -> None:
         """Users, configuration, unit files, enrolment; then all three are started."""
         host = self.host
-        self.set_lease(LEASE_SECONDS)
+        self.set_lease(self.lease_seconds)
         for name, text in {
             "controller": CONTROLLER,
             "limiter": LIMITER,
-            "agent": AGENT,
+            "agent": _AGENT % {"interval": self.interval_seconds},
             "policies": 'files = ["policy.toml"]\ndefault = "booted"\n',
             "tenants": f'[tenants.hog]\nname = "Hog Ltd"\n'
             f'[[tenants.hog.contacts]]\nemail = ["{MAILED_TO}@localhost"]\n',
@@ -111,9 +114,15 @@ class Installed:
 
     def set_lease(self, seconds: int) -> None:
         """Of limits that are ordered from now on: the controller reads its policies again."""
-        self.host.write(
-            "/etc/fairuse/policy.toml", _POLICY % {"lease": seconds, "step": seconds - 1}
-        )
+        interval = self.interval_seconds
+        policy = _POLICY % {
+            "window": 12 * interval,
+            "deadline": 8 * interval,
+            "subsides": 120 * interval,
+            "lease": seconds,
+            "step": seconds - 1,
+        }
+        self.host.write("/etc/fairuse/policy.toml", policy)
 
     def fairuse(self, words: str) -> Any:
         """What the command line answers, as the JSON that scripts get."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.booted.installed import LEASE_SECONDS, MAILED_TO, Installed
+from tests.booted.installed import MAILED_TO, Installed
 from tests.booted.load import HOG, NEIGHBOURS, measure, start_tenants, unit_of
 from tests.testhost.host import Host
 from tests.testhost.image import Image
@@ -68,7 +68,7 @@ def test_a_unit_that_takes_the_processor_is_written_to_held_and_let_go(
     for name in NEIGHBOURS:
         assert limited[name].waiting < greedy[name].waiting, f"{name} waits less"
 
-    installed.until("the lift", lambda: not installed.held(), seconds=LEASE_SECONDS + 20)
+    installed.until("the lift", lambda: not installed.held(), seconds=installed.lease_seconds + 20)
     assert standing(installed) == before
     assert measure(host, 5)[HOG].cores > 1.2 * ordered, "it may take what it wants again"
 
@@ -115,7 +115,8 @@ def test_nothing_is_denied_to_the_programs_at_their_work(installed: Installed) -
 def limited(installed: Installed) -> Installed:
     """The tenants go on as they did, and a limit with a long lease stands."""
     installed.set_lease(LONG_LEASE_SECONDS)
-    installed.until("a limit with a long lease", lambda: lease_left(installed) > 2 * LEASE_SECONDS)
+    long = 2 * installed.lease_seconds
+    installed.until("a limit with a long lease", lambda: lease_left(installed) > long)
     return installed
 
 

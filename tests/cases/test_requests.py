@@ -9,7 +9,7 @@ from msgspec import structs
 
 from controller.cases import granting, requests
 from controller.cases.answers import check_solved
-from controller.cases.model import Case
+from controller.cases.model import Case, QueueNotice, Step
 from controller.cases.requests import Decision, Wanted, possible_requests
 from controller.cases.steps import CaseRefused
 from controller.fairshare.policy import Policy
@@ -27,6 +27,10 @@ TEST = dataclasses.replace(AGREEMENT, begins_at=NOW + 3600)
 def notified(**changes: object) -> Case:
     fields = {"state": "notified", "notice_accepted_at": NOW, "deadline": NOW + 3600}
     return samples.case(**{**fields, **changes})
+
+
+def notices_of(done: Step) -> list[str]:
+    return [action.kind for action in done.actions if isinstance(action, QueueNotice)]
 
 
 @given(seconds=st.floats(1, 1e7), used=st.booleans())
@@ -49,6 +53,7 @@ def test_the_rest_of_the_time_is_from_the_deadline_on_and_granted_by_a_person() 
     assert [(entry.event, entry.actor) for entry in granted.entries] == [
         ("granted-more-time", "otto")
     ]
+    assert notices_of(granted) == ["request-decided"]
     less = dataclasses.replace(YES, ends_at=NOW + 7200)
     # Less than the customer has by now takes nothing away.
     assert requests.grant(asked, "more-time", less, None, now=NOW).case.deadline == asked.deadline
@@ -65,7 +70,9 @@ def test_time_that_is_over_or_that_no_deadline_needs_is_not_granted() -> None:
 
 def test_a_refused_request_changes_nothing_but_the_record() -> None:
     asked = requests.ask_for_agreement(notified(), AGREEMENT, Policy(), now=NOW).case
-    refused = requests.refuse(asked, None, NO, now=NOW + 60).case
+    done = requests.refuse(asked, None, NO, now=NOW + 60)
+    assert notices_of(done) == ["request-decided"], "the customer is told"
+    refused = done.case
     (request,) = refused.requests
     assert (request.state, request.decided_by, request.answer) == ("refused", "otto", "sorry")
     assert (refused.state, refused.deadline) == (asked.state, asked.deadline)

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from controller.cases.model import Effect, NoticeDocument, NoticeKind
+from controller.cases.model import CustomerRequest, Effect, NoticeDocument, NoticeKind
 from controller.contact.announcements import (
     PolicyChange,
     render_agreement_end,
@@ -36,6 +36,8 @@ def changes_for(kind: NoticeKind, resource: Resource) -> dict[str, Any]:
             return {}
         case "reminder":
             return {"state": "notified", **accepted}
+        case "request-decided":
+            return {"state": "notified", "requests": (decided_request(),), **accepted}
         case "limit-started":
             return {"state": "limited", "limit": samples.limit(resource), **accepted}
         case "limit-ended" | "closed":
@@ -48,9 +50,27 @@ def changes_for(kind: NoticeKind, resource: Resource) -> dict[str, Any]:
             }
 
 
+def decided_request(**more: Any) -> CustomerRequest:
+    """Asked for an hour after the letter, and granted an hour after that."""
+    fields: dict[str, Any] = {
+        "kind": "agreement",
+        "asked_at": samples.NOW + HOUR,
+        "until": samples.NOW + 30 * 86400,
+        "asked_by": "Anna Holm",
+        "state": "granted",
+        "decided_at": samples.NOW + 2 * HOUR,
+        "decided_by": "ole",
+        "answer": "You are moving to a larger plan in December, so this will do until then.",
+        "granted_share": 0.4,
+        **more,
+    }
+    return CustomerRequest(**fields)
+
+
 QUEUED_AT: dict[NoticeKind, float] = {
     "first-notice": samples.NOW,
     "reminder": samples.NOW + 3 * HOUR,
+    "request-decided": samples.NOW + 2 * HOUR,
     "limit-started": samples.NOW + 4 * HOUR + 10,
     "limit-ended": samples.NOW + 4 * HOUR + 900,
     "closed": LATER,
@@ -136,6 +156,20 @@ LETTERS: dict[str, Callable[[TenantContact], RenderedNotice]] = {
     ),
     "first-notices": grouped,
     "reminder": lambda contact: rendered("reminder", contact=contact),
+    "request-granted": lambda contact: rendered("request-decided", contact=contact),
+    "request-refused": lambda contact: rendered(
+        "request-decided",
+        contact=contact,
+        requests=(
+            decided_request(
+                kind="more-time",
+                until=samples.NOW + 48 * HOUR,
+                state="refused",
+                answer="Two days are too long for the others on this machine.",
+                granted_share=None,
+            ),
+        ),
+    ),
     "limit-started": lambda contact: rendered("limit-started", contact=contact),
     "limit-ended": lambda contact: rendered("limit-ended", contact=contact),
     "closed": lambda contact: rendered("closed", contact=contact),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.cases.model import Case, NoticeKind
 from controller.contact.delivery import Refused
 from controller.contact.grouping import (
     MOST_IN_A_LETTER,
     Decision,
     Send,
+    Thing,
     Wait,
     Withhold,
     decide,
@@ -36,7 +38,8 @@ SETTINGS = Contact(group_interval=Duration(GROUP_SECONDS), most_a_day=3)
 AWAKE = QuietTimes(ZoneInfo("UTC"))
 ASLEEP = QuietTimes(ZoneInfo("UTC"), (dt.time(13), dt.time(18)))
 WAKES_AT = NOW + 4 * 3600
-KINDS = ("first-notice", "reminder", "limit-started", "limit-ended", "closed")
+KINDS = get_args(NoticeKind)
+NEVER_WITHHELD = {"request-decided", "limit-started", "limit-ended"}
 DOCUMENT = samples.document()
 
 
@@ -45,6 +48,17 @@ def notice(id_: str = "n1", kind: Any = "first-notice", **changes: Any) -> Queue
     case = msgspec.structs.replace(DOCUMENT.case, id=f"c-{id_}", **changes)
     document = msgspec.structs.replace(DOCUMENT, case=case)
     return Queued(id_, kind, queued_at, document)
+
+
+def decided(
+    outbox: list[Queued], sent: dict[Thing, int], quiet: QuietTimes, now: float = NOW
+) -> list[Decision]:
+    """Where "vip" is under another policy than the other hosts."""
+    return decide(outbox, sent, quiet, SETTINGS, policy_name, now)
+
+
+def policy_name(case: Case) -> str:
+    return "other" if case.host == "vip" else "usual"
 
 
 def ids(decision: Decision) -> list[str]:
@@ -59,7 +73,7 @@ def outboxes(draw: st.DrawFn) -> list[Queued]:
         notice(
             f"n{number}",
             draw(st.sampled_from(KINDS)),
-            host=draw(st.sampled_from(["h1", "h2"])),
+            host=draw(st.sampled_from(["h1", "h2", "vip"])),
             severity=draw(st.sampled_from(["low", "high", "critical"])),
             queued_at=NOW - draw(st.sampled_from([0.0, 60.0, 119.0, 120.0, 5000.0])),
             deadline=NOW + draw(st.sampled_from([-1.0, 100.0, 7200.0, 1e6])),
@@ -78,7 +92,7 @@ def outboxes(draw: st.DrawFn) -> list[Queued]:
 def test_every_notice_is_decided_on_once_and_none_that_cannot_wait_does(
     outbox: list[Queued], sent: dict[tuple[str, str], int], asleep: bool
 ) -> None:
-    decisions = decide(outbox, sent, ASLEEP if asleep else AWAKE, SETTINGS, NOW)
+    decisions = decided(outbox, sent, ASLEEP if asleep else AWAKE)
     assert sorted(i for each in decisions for i in ids(each)) == sorted(n.id for n in outbox)
     counted = dict(sent)
     for decision in decisions:
@@ -87,6 +101,7 @@ def test_every_notice_is_decided_on_once_and_none_that_cannot_wait_does(
                 assert len(notices) <= MOST_IN_A_LETTER
                 if len(notices) > 1:
                     assert {each.kind for each in notices} == {"first-notice"}
+                    assert len({policy_name(each.document.case) for each in notices}) == 1
                 assert [n.queued_at for n in notices] == [
                     n.queued_at for n in outbox if n in notices
                 ], "in the order in which they came"
@@ -102,7 +117,7 @@ def test_every_notice_is_decided_on_once_and_none_that_cannot_wait_does(
                     assert asleep
                     assert {each.document.case.severity for each in notices} == {"low"}
             case Withhold(withheld):
-                assert withheld.kind not in ("limit-started", "limit-ended")
+                assert withheld.kind not in NEVER_WITHHELD
     for each in outbox:
         thing = (each.document.case.host, each.document.case.resource)
         if any(isinstance(d, Withhold) and d.notice is each for d in decisions):
@@ -114,13 +129,13 @@ def test_every_notice_is_decided_on_once_and_none_that_cannot_wait_does(
 def test_first_notices_that_come_within_the_interval_make_one_letter() -> None:
     first = notice("n1", queued_at=NOW - GROUP_SECONDS)
     second = notice("n2", queued_at=NOW - 1, host="h2")
-    (decision,) = decide([first, second], {}, AWAKE, SETTINGS, NOW)
+    (decision,) = decided([first, second], {}, AWAKE)
     assert decision == Send((first, second))
 
 
 def test_the_first_of_them_waits_for_no_longer_than_the_interval() -> None:
     first = notice("n1", queued_at=NOW - 50)
-    (decision,) = decide([first, notice("n2")], {}, AWAKE, SETTINGS, NOW)
+    (decision,) = decided([first, notice("n2")], {}, AWAKE)
     assert isinstance(decision, Wait)
     assert decision.until == NOW - 50 + GROUP_SECONDS
     assert not decision.for_quiet
@@ -129,22 +144,22 @@ def test_the_first_of_them_waits_for_no_longer_than_the_interval() -> None:
 def test_a_critical_one_waits_for_nobody_and_takes_the_others_along() -> None:
     waiting = notice("n1", severity="low", queued_at=NOW - 5)
     critical = notice("n2", severity="critical")
-    assert decide([waiting, critical], {}, ASLEEP, SETTINGS, NOW) == [Send((waiting, critical))]
+    assert decided([waiting, critical], {}, ASLEEP) == [Send((waiting, critical))]
 
 
 def test_other_notices_go_out_alone_and_at_once() -> None:
     ended, closed = notice("n1", "limit-ended"), notice("n2", "closed")
-    assert decide([ended, closed], {}, AWAKE, SETTINGS, NOW) == [Send((ended,)), Send((closed,))]
+    assert decided([ended, closed], {}, AWAKE) == [Send((ended,)), Send((closed,))]
 
 
 def test_what_is_over_the_days_number_is_not_sent_but_news_of_a_limit_is() -> None:
     sent = {("node-17", "cpu"): 3}
     first, started = notice("n1"), notice("n2", "limit-started")
-    withheld, told = decide([first, started], sent, AWAKE, SETTINGS, NOW)
+    withheld, told = decided([first, started], sent, AWAKE)
     assert isinstance(withheld, Withhold)
     assert "3 notices about cpu on node-17" in withheld.reason
     assert told == Send((started,))
-    (other,) = decide([notice("n3", host="h2", queued_at=0)], sent, AWAKE, SETTINGS, NOW)
+    (other,) = decided([notice("n3", host="h2", queued_at=0)], sent, AWAKE)
     assert isinstance(other, Send), "another host is another thing"
 
 
@@ -157,6 +172,8 @@ def test_what_is_over_the_days_number_is_not_sent_but_news_of_a_limit_is() -> No
         pytest.param("first-notice", "critical", None, False, id="critical"),
         pytest.param("limit-started", "low", None, False, id="a-limit-stands"),
         pytest.param("limit-ended", "low", None, False, id="a-limit-ended"),
+        pytest.param("request-decided", "low", None, True, id="a-decision"),
+        pytest.param("request-decided", "low", NOW + 7 * 3600, False, id="a-decision-in-need"),
         pytest.param("reminder", "low", NOW + 9 * 3600, True, id="a-reminder-in-time"),
         pytest.param("reminder", "low", NOW + 7 * 3600, False, id="a-reminder-too-late-after"),
         pytest.param("reminder", "high", NOW + 9 * 3600, False, id="a-reminder-of-high"),
@@ -175,9 +192,15 @@ def test_a_night_of_low_notices_becomes_one_letter_in_the_morning() -> None:
         notice("n1", severity="low", queued_at=NOW - 7200),
         notice("n2", severity="low"),
     )
-    (decision,) = decide([evening, night], {}, ASLEEP, SETTINGS, NOW)
+    (decision,) = decided([evening, night], {}, ASLEEP)
     assert decision == Wait((evening, night), WAKES_AT, for_quiet=True)
-    assert decide([evening, night], {}, ASLEEP, SETTINGS, WAKES_AT) == [Send((evening, night))]
+    assert decided([evening, night], {}, ASLEEP, now=WAKES_AT) == [Send((evening, night))]
+
+
+def test_cases_under_different_policies_are_not_in_one_letter() -> None:
+    usual, other, usual_too = notice("n1"), notice("n2", host="vip"), notice("n3")
+    decisions = decided([usual, other, usual_too], {}, AWAKE, now=NOW + GROUP_SECONDS)
+    assert decisions == [Send((usual, usual_too)), Send((other,))]
 
 
 def test_technical_contacts_come_first_and_billing_last() -> None:

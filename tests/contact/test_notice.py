@@ -14,7 +14,7 @@ from controller.language.catalogue import languages
 from controller.tenants import TenantContact
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
-from tests.contact.letters import anna, grouped, rendered
+from tests.contact.letters import anna, decided_request, grouped, rendered
 
 CONTACT = anna()
 DANISH = anna("da")
@@ -32,6 +32,25 @@ def html_paragraphs(notice: RenderedNotice) -> list[str]:
     found = re.findall(r"<p[^>]*>(.*?)</p>", notice.html, flags=re.DOTALL)
     plain = (html.unescape(re.sub(r"<[^>]+>", " ", each)) for each in found)
     return [" ".join(each.split()) for each in plain if each.strip()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"granted_share": None}, "may use as much CPU time as it needs"),
+        ({"granted_until": samples.NOW + 86400}, "Until 23 November 2026, 14:00 UTC your server"),
+        ({"kind": "load-test"}, "You may test until 22 December 2026"),
+        ({"kind": "more-time", "granted_share": None}, "Nothing is limited automatically before"),
+        ({"kind": "load-test", "state": "refused"}, "We did not consent to your load test."),
+        ({"kind": "agreement", "state": "refused"}, "We could not agree to what you asked for."),
+    ],
+)
+def test_a_decision_on_a_request_says_what_holds_now(changes: dict[str, Any], said: str) -> None:
+    letter = rendered("request-decided", requests=(decided_request(**changes),))
+    assert said in words(letter)
+    assert said in letter.html
+    goes_on = changes.get("state") == "refused" or changes.get("kind") == "more-time"
+    assert ("After that" in letter.html) == goes_on, "a limit is told of where one may come"
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -1,0 +1,75 @@
+"""What a customer asked for, and what became of it, in their words. Pure."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from controller.cases.model import Case, CustomerRequest, RequestKind
+from controller.contact import wording
+from controller.language.catalogue import Language, message
+
+_REFUSED: dict[RequestKind, str] = {
+    "more-time": message("We could not give you more time."),
+    "agreement": message("We could not agree to what you asked for."),
+    "load-test": message("We did not consent to your load test."),
+}
+
+
+def what_was_asked(request: CustomerRequest, language: Language, zone: tzinfo) -> str:
+    """In a few words: "More time, until 23 November 2026, 14:05 CET"."""
+    until = wording.moment(request.until, language, zone)
+    match request.kind:
+        case "more-time":
+            return language.gettext("More time, until %(until)s", until=until)
+        case "agreement":
+            return language.gettext("A special agreement, until %(until)s", until=until)
+        case "load-test":
+            begins_at = request.asked_at if request.begins_at is None else request.begins_at
+            start = wording.moment(begins_at, language, zone)
+            return language.gettext(
+                "A load test, from %(start)s until %(until)s", start=start, until=until
+            )
+
+
+def decision_words(case: Case, language: Language, zone: tzinfo) -> dict[str, str | bool] | None:
+    """The newest decision on what was asked; None: nothing has been decided."""
+    request = case.last_decided_request
+    if request is None:
+        return None
+    granted = request.state == "granted"
+    outcome = (
+        _granted(request, case, language, zone)
+        if granted
+        else language.gettext(_REFUSED[request.kind])
+    )
+    return {
+        "granted": granted,
+        "limit_may_come": not granted or request.kind == "more-time",
+        "asked": what_was_asked(request, language, zone),
+        "outcome": outcome,
+        "reply": request.answer,
+    }
+
+
+def _granted(request: CustomerRequest, case: Case, language: Language, zone: tzinfo) -> str:
+    until = request.until if request.granted_until is None else request.granted_until
+    end = wording.moment(until, language, zone)
+    resource = wording.resource_name(case.resource, language)
+    match request.kind:
+        case "more-time":
+            return language.gettext("Nothing is limited automatically before %(end)s.", end=end)
+        case "load-test":
+            return language.gettext("You may test until %(end)s, and it makes no case.", end=end)
+        case "agreement" if request.granted_share is not None:
+            return language.gettext(
+                "Until %(end)s your server may use up to %(share)s of the machine's %(resource)s.",
+                end=end,
+                share=wording.percent(request.granted_share, language),
+                resource=resource,
+            )
+        case "agreement":
+            return language.gettext(
+                "Until %(end)s your server may use as much %(resource)s as it needs.",
+                end=end,
+                resource=resource,
+            )
