@@ -187,9 +187,9 @@ class Contact(Settings):
     """Signs the customers' links; made on first use."""
     link_valid: Duration = Duration(14 * 86400)
     tenants_file: str = "/etc/fairuse/tenants.toml"
+    """Empty: none; tenants are pushed or looked up."""
     templates: str = ""
     """A folder with templates of the provider's own; empty: the built-in letters."""
-    """Empty: none; tenants are pushed or looked up."""
     directory: Directory = Directory()
     smtp: Smtp = Smtp()
     mailbox: Mailbox = Mailbox()
