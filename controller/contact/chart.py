@@ -35,7 +35,7 @@ class Frame:
     waiting_bottom: float
 
 
-WIDE = Frame(560, 352, left=46, right=534, top=32, bottom=204, waiting_top=242, waiting_bottom=302)
+WIDE = Frame(560, 376, left=46, right=534, top=44, bottom=216, waiting_top=266, waiting_bottom=326)
 """For pages."""
 NARROW = Frame(
     360, 344, left=48, right=334, top=32, bottom=196, waiting_top=238, waiting_bottom=294

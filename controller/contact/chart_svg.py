@@ -34,7 +34,7 @@ def _waiting(chart: Chart) -> Iterator[str]:
             f'width="{right - left:.2f}" height="{frame.bottom - frame.top}"/>'
         )
     yield from _levels(chart, chart.waiting_ticks)
-    yield f'<text class="chart-unit" x="0" y="{frame.waiting_top - 12}">' + (
+    yield f'<text class="chart-unit" x="0" y="{frame.waiting_top - 24}">' + (
         f"{escape(chart.waiting_title)}</text>"
     )
     for run in chart.waiting:
