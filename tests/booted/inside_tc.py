@@ -1,4 +1,7 @@
-"""Run on the test host: one limit of one interface at a time, measured with TCP, then undone.
+"""Run on the test host: one limit of one interface at a time, measured, then undone.
+
+With TCP where packets queue. A policer drops, which TCP takes for a reason to send less; what it
+lets through is measured with datagrams that come faster than the order.
 
 Arguments: the way (net-in or net-out), the means (police or ifb), a rate in bytes/s, seconds.
 Prints JSON: the part of the order that went through with headers, what tc said before, meanwhile
@@ -23,11 +26,7 @@ FRAME, PAYLOAD = 1514, 1448
 """An Ethernet frame at MTU 1500 and the TCP payload in it (with timestamps)."""
 SETTLED_SECONDS = 2.0
 
-SINK = f"""
-import socket, sys, time
-server = socket.create_server((sys.argv[1], {PORT}))
-print("ready", flush=True)
-connection, _ = server.accept()
+_COUNT = """
 buffer, total, told = bytearray(1 << 20), 0, time.monotonic()
 while True:
     got = connection.recv_into(buffer)
@@ -38,12 +37,37 @@ while True:
         told = time.monotonic()
         print(told, total, flush=True)
 """
+SINK = f"""
+import socket, sys, time
+server = socket.create_server((sys.argv[1], {PORT}))
+print("ready", flush=True)
+connection, _ = server.accept()
+{_COUNT}"""
 SOURCE = f"""
 import socket, sys
 connection = socket.create_connection((sys.argv[1], {PORT}))
 data = bytes(1 << 18)
 while True:
     connection.sendall(data)
+"""
+DATAGRAM = 1472
+"""What fits into the same frame beside the headers of IP and UDP."""
+DATAGRAM_SINK = f"""
+import socket, sys, time
+connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+connection.bind((sys.argv[1], {PORT}))
+print("ready", flush=True)
+{_COUNT}"""
+DATAGRAM_SOURCE = f"""
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.connect((sys.argv[1], {PORT}))
+data, pause = bytes({DATAGRAM}), {FRAME} / (1.5 * int(sys.argv[2]))
+due = time.monotonic()
+while True:
+    due += pause
+    time.sleep(max(0.0, due - time.monotonic()))
+    sender.send(data)
 """
 
 
@@ -68,16 +92,21 @@ def make() -> None:
     run(f"ip -n {SPACE} link set eth0 up")
 
 
-def measured(way: str, seconds: float) -> float:
-    """Payload bytes/s that came through."""
+def measured(way: str, means: str, rate: int, seconds: float) -> float:
+    """Bytes/s that came through, headers included."""
+    sink_program, source_program, payload = (
+        (DATAGRAM_SINK, DATAGRAM_SOURCE, DATAGRAM) if means == "police" else (SINK, SOURCE, PAYLOAD)
+    )
     inside = ["ip", "netns", "exec", SPACE]
     sink, source = (inside, []) if way == "net-in" else ([], inside)
     address = FAR if way == "net-in" else NEAR
     python = [sys.executable, "-c"]
-    receiver = subprocess.Popen([*sink, *python, SINK, address], stdout=subprocess.PIPE, text=True)
+    receiver = subprocess.Popen(
+        [*sink, *python, sink_program, address], stdout=subprocess.PIPE, text=True
+    )
     assert receiver.stdout is not None
     receiver.stdout.readline()
-    sender = subprocess.Popen([*source, *python, SOURCE, address])
+    sender = subprocess.Popen([*source, *python, source_program, address, str(rate)])
     readings: list[tuple[float, int]] = []
 
     def listen() -> None:
@@ -96,7 +125,7 @@ def measured(way: str, seconds: float) -> float:
     listener.join(5)
     first = min(readings, key=lambda reading: abs(reading[0] - start))
     last = min(readings, key=lambda reading: abs(reading[0] - end))
-    return (last[1] - first[1]) / max(last[0] - first[0], 1e-9)
+    return (last[1] - first[1]) / max(last[0] - first[0], 1e-9) * FRAME / payload
 
 
 def main() -> None:
@@ -111,11 +140,10 @@ def main() -> None:
         found = kernel.read(knob)
         kernel.write(knob, kernel.fields(knob, {"bytes": float(rate)}, found))
         meanwhile = tc()
-        through = measured(way, seconds) if seconds else 0.0
+        through = measured(way, means, rate, seconds) if seconds else 0.0
         stats = run(f"tc -s qdisc show dev {INTERFACE}") if seconds else ""
         kernel.write(knob, found)
-        part = through * FRAME / PAYLOAD / rate
-        told = {"part": part, "before": before, "meanwhile": meanwhile, "after": tc()}
+        told = {"part": through / rate, "before": before, "meanwhile": meanwhile, "after": tc()}
         print(json.dumps({**told, "stats": stats, "restored": kernel.read(knob) == found}))
     finally:
         subprocess.run(["ip", "link", "del", INTERFACE], check=False)

@@ -78,7 +78,7 @@ def bits(text: str, name: str) -> float:
 @pytest.mark.parametrize(
     ("way", "means"), [("net-in", "htb"), ("net-out", "police"), ("net-out", "ifb")]
 )
-def test_tcp_gets_what_was_ordered_and_the_interface_is_as_before(
+def test_what_was_ordered_comes_through_and_the_interface_is_as_before(
     host: Host, way: str, means: str, megabits: int
 ) -> None:
     told = limited(host, way, means, megabits, seconds=20 if megabits == 1 else 6)
@@ -102,10 +102,10 @@ def test_rates_beyond_32_bits_stand_as_ordered(host: Host, means: str, gigabits:
         assert "bfifo fa1f:" in told[0]
 
 
-def test_the_probe_finds_the_policer(host: Host) -> None:
+def test_the_probe_prefers_what_queues_to_what_drops(host: Host) -> None:
     host.run("ip tuntap add tap0 mode tap && ip link set tap0 up")
     try:
-        assert host.python(ASK).stdout == "htb / police behind matchall\n"
+        assert host.python(ASK).stdout == "htb / ifb + htb behind matchall\n"
     finally:
         host.run("ip link del tap0")
 

@@ -24,7 +24,7 @@ _SECONDS = 20
 
 
 class IngressWay(msgspec.Struct, frozen=True, kw_only=True):
-    """How packets from a tenant are limited here: a policer or an IFB, behind which filter."""
+    """How packets from a tenant are limited here: an IFB or a policer, behind which filter."""
 
     police: bool
     classifier: Literal["matchall", "u32"]
@@ -63,7 +63,7 @@ def describe(probed: Probed) -> dict[str, str]:
         ways["net-out"] = f"{means} behind {probed.ingress.classifier}"
     elif not probed.reason:
         ways["net-out"] = (
-            "none: this kernel has neither act_police nor ifb with act_mirred, behind"
+            "none: this kernel has neither ifb with act_mirred nor act_police, behind"
             " cls_matchall or cls_u32"
         )
     return ways
@@ -107,9 +107,11 @@ def _try_out() -> Probed:
         netlink.add_ingress(loopback)
     except KernelError:
         return Probed(shaper=shaper)
-    for police in (True, False):
+    # A policer drops, and TCP keeps well below a rate that drops: it may leave a tenant less than
+    # its fair share (promise 3), so it is the last resort.
+    for police in (False, True):
         if not police and not (has_ifb and shaper):
-            break
+            continue
         actions = (
             tcattr.police(_TRY_RATE, _TRY_BYTES, _TRY_BYTES) if police else tcattr.redirect(scratch)
         )

@@ -62,7 +62,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-TC_MODULES = ("sch_htb", "sch_ingress", "act_police", "ifb")
+TC_MODULES = ("sch_htb", "sch_ingress", "act_mirred", "ifb")
 _ASK_PYTHON = "import sys, platform; print(*sys.version_info[:2], platform.machine())"
 
 
