@@ -28,7 +28,7 @@ run: setup
 	@$(BIN)/fairuse run $(ARGS)
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	VENV="$(VENV)" tools/test $(ARGS)
 
 # On a Debian 12 that is built, booted in a virtual machine and thrown away; see docs/testing.md.
 BOOTED ?= tests/booted

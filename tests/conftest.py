@@ -8,14 +8,26 @@ what no install could provide may be skipped: a reason that begins with "this ke
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import hypothesis
 import pytest
 
+# How long an example takes is the machine's business: no assertion is timed.
+hypothesis.settings.register_profile("fairuse", deadline=None)
+hypothesis.settings.load_profile("fairuse")
+
+_TESTS = Path(__file__).parent
+_ALONE = ("benchmarks", "browser", "demo", "endtoend", "limiter", "mail", "sampling", "testhost")
 _NOBODY_CAN_INSTALL = ("this kernel lacks", "this host lacks", "this disk")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kernel tests change cgroups and interfaces, which is root's."""
+    """Some tests go alone; kernel tests change cgroups and interfaces, which is root's."""
+    for item in items:
+        folder = item.path.relative_to(_TESTS).parts[0]
+        if folder in _ALONE or item.get_closest_marker("kernel"):
+            item.add_marker(pytest.mark.alone)
     if os.geteuid() == 0:
         return
     for item in items:
