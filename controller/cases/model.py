@@ -14,7 +14,7 @@ OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
 
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
 NoticeKind = Literal[
-    "first-notice", "reminder", "request-decided", "limit-started", "limit-ended", "closed"
+    "first-notice", "reminder", "decision", "limit-started", "limit-ended", "closed"
 ]
 AnnouncementKind = Literal["policy-change", "agreement-ending", "agreement-ended"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]

@@ -148,14 +148,14 @@ def grant(
     )
     decided = _decided(case, request, "granted", decision, agreement.id if agreement else "", now)
     if kind != "more-time":
-        return with_notice(step(case, entry, requests=decided), "request-decided")
+        return with_notice(step(case, entry, requests=decided), "decision")
     if case.state not in ("watching", "notified"):
         raise CaseRefused(f"a case that is {case.state} has no deadline to move")
     until = request.until if decision.ends_at is None else decision.ends_at
     if until <= now:
         raise CaseRefused(f"the time to grant is over since {_utc(until)}: name a later one")
     deadline = max(case.deadline or 0.0, until)
-    return with_notice(step(case, entry, requests=decided, deadline=deadline), "request-decided")
+    return with_notice(step(case, entry, requests=decided, deadline=deadline), "decision")
 
 
 def refuse(case: Case, kind: RequestKind | None, decision: Decision, *, now: float) -> Step:
@@ -165,7 +165,7 @@ def refuse(case: Case, kind: RequestKind | None, decision: Decision, *, now: flo
         at=now, event=f"refused-{request.kind}", actor=decision.by, text=decision.reason
     )
     refused = step(case, entry, requests=_decided(case, request, "refused", decision, "", now))
-    return with_notice(refused, "request-decided")
+    return with_notice(refused, "decision")
 
 
 def _require_offered(case: Case, kind: RequestKind) -> None:

@@ -20,7 +20,7 @@ from controller.settings import Contact
 
 MOST_IN_A_LETTER = 20
 """Each brings its figures and a picture; mail servers refuse what is over some megabytes."""
-_ALWAYS_TOLD = ("request-decided", "limit-started", "limit-ended")
+_ALWAYS_TOLD = ("decision", "limit-started", "limit-ended")
 """A customer is never left to find out alone. How many there are, the policy bounds: by
 `limit.max_per_day`, and by the first notice that each case needs; what is decided, they asked."""
 

@@ -108,7 +108,7 @@ def _decided_requests() -> Iterator[CustomerRequest]:
 
 def _kinds_about(case: Case) -> tuple[NoticeKind, ...]:
     if case.requests:
-        return ("request-decided",)
+        return ("decision",)
     match case.state:
         case "watching":
             return ("first-notice",)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from controller.contact.notice import Queued
 from controller.quiet import QuietTimes
 
-_TO_ACT_ON = ("reminder", "request-decided")
+_TO_ACT_ON = ("reminder", "decision")
 
 
 def not_before(notice: Queued, quiet: QuietTimes, now: float) -> float:

@@ -53,7 +53,7 @@ def test_the_rest_of_the_time_is_from_the_deadline_on_and_granted_by_a_person() 
     assert [(entry.event, entry.actor) for entry in granted.entries] == [
         ("granted-more-time", "otto")
     ]
-    assert notices_of(granted) == ["request-decided"]
+    assert notices_of(granted) == ["decision"]
     less = dataclasses.replace(YES, ends_at=NOW + 7200)
     # Less than the customer has by now takes nothing away.
     assert requests.grant(asked, "more-time", less, None, now=NOW).case.deadline == asked.deadline
@@ -71,7 +71,7 @@ def test_time_that_is_over_or_that_no_deadline_needs_is_not_granted() -> None:
 def test_a_refused_request_changes_nothing_but_the_record() -> None:
     asked = requests.ask_for_agreement(notified(), AGREEMENT, Policy(), now=NOW).case
     done = requests.refuse(asked, None, NO, now=NOW + 60)
-    assert notices_of(done) == ["request-decided"], "the customer is told"
+    assert notices_of(done) == ["decision"], "the customer is told"
     refused = done.case
     (request,) = refused.requests
     assert (request.state, request.decided_by, request.answer) == ("refused", "otto", "sorry")

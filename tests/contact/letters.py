@@ -36,7 +36,7 @@ def changes_for(kind: NoticeKind, resource: Resource) -> dict[str, Any]:
             return {}
         case "reminder":
             return {"state": "notified", **accepted}
-        case "request-decided":
+        case "decision":
             return {"state": "notified", "requests": (decided_request(),), **accepted}
         case "limit-started":
             return {"state": "limited", "limit": samples.limit(resource), **accepted}
@@ -70,7 +70,7 @@ def decided_request(**more: Any) -> CustomerRequest:
 QUEUED_AT: dict[NoticeKind, float] = {
     "first-notice": samples.NOW,
     "reminder": samples.NOW + 3 * HOUR,
-    "request-decided": samples.NOW + 2 * HOUR,
+    "decision": samples.NOW + 2 * HOUR,
     "limit-started": samples.NOW + 4 * HOUR + 10,
     "limit-ended": samples.NOW + 4 * HOUR + 900,
     "closed": LATER,
@@ -156,9 +156,9 @@ LETTERS: dict[str, Callable[[TenantContact], RenderedNotice]] = {
     ),
     "first-notices": grouped,
     "reminder": lambda contact: rendered("reminder", contact=contact),
-    "request-granted": lambda contact: rendered("request-decided", contact=contact),
+    "request-granted": lambda contact: rendered("decision", contact=contact),
     "request-refused": lambda contact: rendered(
-        "request-decided",
+        "decision",
         contact=contact,
         requests=(
             decided_request(

@@ -39,7 +39,7 @@ AWAKE = QuietTimes(ZoneInfo("UTC"))
 ASLEEP = QuietTimes(ZoneInfo("UTC"), (dt.time(13), dt.time(18)))
 WAKES_AT = NOW + 4 * 3600
 KINDS = get_args(NoticeKind)
-NEVER_WITHHELD = {"request-decided", "limit-started", "limit-ended"}
+NEVER_WITHHELD = {"decision", "limit-started", "limit-ended"}
 DOCUMENT = samples.document()
 
 
@@ -172,8 +172,8 @@ def test_what_is_over_the_days_number_is_not_sent_but_news_of_a_limit_is() -> No
         pytest.param("first-notice", "critical", None, False, id="critical"),
         pytest.param("limit-started", "low", None, False, id="a-limit-stands"),
         pytest.param("limit-ended", "low", None, False, id="a-limit-ended"),
-        pytest.param("request-decided", "low", None, True, id="a-decision"),
-        pytest.param("request-decided", "low", NOW + 7 * 3600, False, id="a-decision-in-need"),
+        pytest.param("decision", "low", None, True, id="a-decision"),
+        pytest.param("decision", "low", NOW + 7 * 3600, False, id="a-decision-in-need"),
         pytest.param("reminder", "low", NOW + 9 * 3600, True, id="a-reminder-in-time"),
         pytest.param("reminder", "low", NOW + 7 * 3600, False, id="a-reminder-too-late-after"),
         pytest.param("reminder", "high", NOW + 9 * 3600, False, id="a-reminder-of-high"),

@@ -46,7 +46,7 @@ def html_paragraphs(notice: RenderedNotice) -> list[str]:
     ],
 )
 def test_a_decision_on_a_request_says_what_holds_now(changes: dict[str, Any], said: str) -> None:
-    letter = rendered("request-decided", requests=(decided_request(**changes),))
+    letter = rendered("decision", requests=(decided_request(**changes),))
     assert said in words(letter)
     assert said in letter.html
     goes_on = changes.get("state") == "refused" or changes.get("kind") == "more-time"
