@@ -8,11 +8,12 @@ from controller.cases.model import Case, CustomerRequest, RequestKind
 from controller.contact import wording
 from controller.language.catalogue import Language, message
 
-_REFUSED: dict[RequestKind, str] = {
+REFUSED: dict[RequestKind, str] = {
     "more-time": message("We could not give you more time."),
     "agreement": message("We could not agree to what you asked for."),
     "load-test": message("We did not consent to your load test."),
 }
+"""What a refusal says, in letters and in the page's history."""
 
 
 def what_was_asked(request: CustomerRequest, language: Language, zone: tzinfo) -> str:
@@ -24,11 +25,16 @@ def what_was_asked(request: CustomerRequest, language: Language, zone: tzinfo) -
         case "agreement":
             return language.gettext("A special agreement, until %(until)s", until=until)
         case "load-test":
-            begins_at = request.asked_at if request.begins_at is None else request.begins_at
-            start = wording.moment(begins_at, language, zone)
             return language.gettext(
-                "A load test, from %(start)s until %(until)s", start=start, until=until
+                "A load test, from %(start)s until %(until)s",
+                start=_start(request, language, zone),
+                until=until,
             )
+
+
+def _start(request: CustomerRequest, language: Language, zone: tzinfo) -> str:
+    at = request.asked_at if request.begins_at is None else request.begins_at
+    return wording.moment(at, language, zone)
 
 
 def decision_words(case: Case, language: Language, zone: tzinfo) -> dict[str, str | bool] | None:
@@ -40,7 +46,7 @@ def decision_words(case: Case, language: Language, zone: tzinfo) -> dict[str, st
     outcome = (
         _granted(request, case, language, zone)
         if granted
-        else language.gettext(_REFUSED[request.kind])
+        else language.gettext(REFUSED[request.kind])
     )
     return {
         "granted": granted,
@@ -57,9 +63,17 @@ def _granted(request: CustomerRequest, case: Case, language: Language, zone: tzi
     resource = wording.resource_name(case.resource, language)
     match request.kind:
         case "more-time":
-            return language.gettext("Nothing is limited automatically before %(end)s.", end=end)
+            # The deadline may already have been later than what was granted.
+            deadline = wording.moment(max(until, case.deadline or 0.0), language, zone)
+            return language.gettext(
+                "Nothing is limited automatically before %(end)s.", end=deadline
+            )
         case "load-test":
-            return language.gettext("You may test until %(end)s, and it makes no case.", end=end)
+            return language.gettext(
+                "You may test from %(start)s until %(end)s, and it makes no case.",
+                start=_start(request, language, zone),
+                end=end,
+            )
         case "agreement" if request.granted_share is not None:
             return language.gettext(
                 "Until %(end)s your server may use up to %(share)s of the machine's %(resource)s.",

@@ -16,7 +16,7 @@ from controller.cases.model import (
 from controller.cases.requests import possible_requests
 from controller.contact import wording
 from controller.contact.answering import TITLES, meanings
-from controller.contact.requested import what_was_asked
+from controller.contact.requested import REFUSED, what_was_asked
 from controller.fairshare.agreement import Agreement
 from controller.fairshare.policy import Times
 from controller.language.catalogue import ENGLISH, Language, message
@@ -119,9 +119,7 @@ _EVENTS = {
     "granted-more-time": message("We gave you more time."),
     "granted-agreement": message("We agreed to what you asked for."),
     "granted-load-test": message("We consented to your load test."),
-    "refused-more-time": message("We could not give you more time."),
-    "refused-agreement": message("We could not agree to what you asked for."),
-    "refused-load-test": message("We did not consent to your load test."),
+    **{f"refused-{kind}": said for kind, said in REFUSED.items()},
     **{f"answered-{kind}": said for kind, said in SAID.items()},
 }
 """What each event says to a customer. Others are the provider's own business, and not shown."""

@@ -39,8 +39,15 @@ def html_paragraphs(notice: RenderedNotice) -> list[str]:
     [
         ({"granted_share": None}, "may use as much CPU time as it needs"),
         ({"granted_until": samples.NOW + 86400}, "Until 23 November 2026, 14:00 UTC your server"),
-        ({"kind": "load-test"}, "You may test until 22 December 2026"),
+        (
+            {"kind": "load-test"},
+            "You may test from 22 November 2026, 15:00 UTC until 22 December 2026",
+        ),
         ({"kind": "more-time", "granted_share": None}, "Nothing is limited automatically before"),
+        (
+            {"kind": "more-time", "granted_share": None, "granted_until": samples.NOW + 3600},
+            "Nothing is limited automatically before 22 November 2026, 18:00 UTC",
+        ),
         ({"kind": "load-test", "state": "refused"}, "We did not consent to your load test."),
         ({"kind": "agreement", "state": "refused"}, "We could not agree to what you asked for."),
     ],

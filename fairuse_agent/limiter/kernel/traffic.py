@@ -43,8 +43,8 @@ OTHER = "somebody else's"
 OUR_IFB = "ours"
 
 POLICED_BURST_SECONDS = 0.1
-"""A policer has no queue: TCP keeps near the rate where there is room for what is under way, the
-rate times the round trip, which is up to this long across a continent."""
+"""A policer has no queue: TCP comes nearer to the rate where there is room for what is under way,
+the rate times the round trip, which is up to this long across a continent."""
 MERGED_PACKET_BYTES = 65_536
 """GRO and GSO hand over packets of up to this; a policer drops those over its mtu."""
 
