@@ -14,6 +14,10 @@ from controller.fairshare.policy import Policy
 from controller.fairshare.rule import decide
 from controller.fairshare.sentence import duration
 
+DISPUTE_DECIDED = (
+    "One of our staff has looked at this case already; if you know something new, please write to "
+    "us and name the case."
+)
 THEY_WROTE = " They wrote: "
 """Where the customer's own words begin in a line of the history."""
 
@@ -48,14 +52,14 @@ def answer(case: Case, kind: AnswerKind, note: str, policy: Policy, *, now: floa
     }[kind]
     start = max(case.deadline or now, now) if kind == "more-time" else now
     deadline = max(case.deadline or 0.0, start + added)
-    stopped = TimelineEntry(
-        at=now,
-        event="deadline-moved",
-        actor="rule",
-        text=f"No limit for another {duration(deadline - now)} at least.",
-    )
     solved_at = now if kind == "solved" else case.solved_at
-    return step(case, entry, stopped, answers=answers, deadline=deadline, solved_at=solved_at)
+    entries = (entry,) if deadline == case.deadline else (entry, _moved(deadline, now))
+    return step(case, *entries, answers=answers, deadline=deadline, solved_at=solved_at)
+
+
+def _moved(deadline: float, now: float) -> TimelineEntry:
+    text = f"No limit for another {duration(deadline - now)} at least."
+    return TimelineEntry(at=now, event="deadline-moved", actor="rule", text=text)
 
 
 def check_solved(case: Case, verdict: Verdict, policy: Policy) -> Step | None:
@@ -117,13 +121,12 @@ def _answered_under_limit(
         actor="customer",
         text="The customer says that it is solved: the limit is lifted, and the next minutes show.",
     )
-    disputed = "dispute" in answers
     ended = without_limit(
         case,
         lifted,
         answers=answers,
-        state="held" if disputed else "notified",
-        held_because="the customer disputes it" if disputed else "",
+        state="held" if case.is_disputed else "notified",
+        held_because="the customer disputes it" if case.is_disputed else "",
         deadline=max(case.deadline or 0.0, now + policy.times.solved_check),
         solved_at=now,
     )
@@ -140,5 +143,7 @@ _TEXTS: dict[AnswerKind, str] = {
 
 def _why_not(case: Case, kind: AnswerKind) -> str:
     if case.state not in ("closed", "held") and kind in case.answers:
+        if kind == "dispute" and not case.is_disputed:
+            return DISPUTE_DECIDED
         return "You have told us this already; it counts once for a case."
     return why_not_now(case)

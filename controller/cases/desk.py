@@ -71,9 +71,9 @@ class Desk:
         self.live = LiveUse(self._hosts, policies)
         self._paused = False
 
-    def when_notice_queued(self, call: Callable[[], None]) -> None:
-        """Have this called whenever there is something new in the outbox."""
-        self._ledger.notice_queued = call
+    def when_outbox_changes(self, call: Callable[[], None]) -> None:
+        """Have this called whenever there is something in the outbox to send or leave unsent."""
+        self._ledger.outbox_changed = call
 
     @property
     def paused(self) -> bool:

@@ -52,6 +52,8 @@ def erase(case: Case, remains: Remains, *, now: float, by: str, reason: str) -> 
         verdict=msgspec.structs.replace(case.verdict, samples=(), usual_used=None),
         held_because="",
         answers=(),
+        requests=(),
+        dispute_decision=None,
         effect=None,
         repeat_of="",
     )

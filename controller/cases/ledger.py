@@ -48,8 +48,8 @@ class Ledger:
         self.book = Book()
         self.awaiting_after: dict[str, Case] = {}
         """Closed cases whose limit's effect is still to be measured."""
-        self.notice_queued: Callable[[], None] = lambda: None
-        """Called when there is something new in the outbox."""
+        self.outbox_changed: Callable[[], None] = lambda: None
+        """Called when there is something in the outbox to send, or to leave unsent."""
 
     async def load(self, *, now: float) -> list[orders.OrderRow]:
         """Fill the caches; returns the orders that stand."""
@@ -121,8 +121,8 @@ class Ledger:
             _log.info(
                 "case %s: %s by %s: %s", case.id, entry.event, entry.actor, _one_line(entry.text)
             )
-        if any(isinstance(action, QueueNotice) for action in done.actions):
-            self.notice_queued()
+        if case.state == "closed" or any(isinstance(each, QueueNotice) for each in done.actions):
+            self.outbox_changed()
 
     async def newest(self, case_id: str) -> Case:
         case = self.book.cases.get(case_id)

@@ -11,8 +11,22 @@ from __future__ import annotations
 
 import msgspec
 
-from controller.cases.model import Case, Closing, QueueNotice, Step, TimelineEntry
-from controller.cases.steps import CaseRefused, close, step, with_limit_ended, without_limit
+from controller.cases.model import (
+    Case,
+    Closing,
+    DisputeDecision,
+    QueueNotice,
+    Step,
+    TimelineEntry,
+)
+from controller.cases.steps import (
+    CaseRefused,
+    close,
+    step,
+    with_limit_ended,
+    with_notice,
+    without_limit,
+)
 from controller.fairshare.evidence import Outcome, Sample, Verdict
 from controller.fairshare.policy import Policy, keep_rule
 from controller.fairshare.rule import severity_of
@@ -80,11 +94,29 @@ def see_verdict(
         return None
     if now - case.last_disproportionate_at < policy.times.subsides_after:
         return None
+    if not present:
+        how = "The tenant is no longer on this host."
+    elif agreed := _agreed_meanwhile(case, verdict):
+        return close(case, "agreed", now, actor="rule", text=agreed)
+    else:
+        how = _CALM[verdict.outcome]
     closing: Closing = "resolved" if "solved" in case.answers else "subsided"
-    how = _CALM[verdict.outcome] if present else "The tenant is no longer on this host."
     return close(case, closing, now, actor="rule", text=how)
 
 
+def _agreed_meanwhile(case: Case, verdict: Verdict) -> str:
+    """How a larger share that was agreed since made this use a fair one; empty if it did not."""
+    if verdict.outcome not in _LESS_USED or not (verdict.samples and case.verdict.samples):
+        return ""
+    newest, opening = verdict.samples[-1], case.verdict.samples[-1]
+    if newest.agreed_share <= opening.agreed_share or newest.used <= opening.fair_share:
+        return ""
+    return (
+        f"The use is near the share of {amount(case.resource, newest.fair_share)} that is agreed."
+    )
+
+
+_LESS_USED: tuple[Outcome, ...] = ("within-share", "not-sustained")
 _CALM: dict[Outcome, str] = {
     "disproportionate": "",
     "nobody-harmed": "The load went down: no neighbour waits any more.",
@@ -208,15 +240,23 @@ def release(case: Case, policy: Policy, *, now: float, by: str, reason: str) -> 
     """An operator gives a held case back to the clock.
 
     Where no notice was accepted, the customer is written to anew, if it goes on; where one was,
-    they have the whole time to answer again from now on.
+    they have the whole time to answer again from now on. Whoever disputed it is told of the
+    decision, with `reason`.
     """
     if case.state != "held":
         raise CaseRefused(f"a case that is {case.state} is not held")
-    entry = TimelineEntry(at=now, event="released", actor=by, text=reason)
+    event = "dispute-decided" if case.is_disputed else "released"
+    entry = TimelineEntry(at=now, event=event, actor=by, text=reason)
+    changes: dict[str, object] = {"held_because": ""}
+    if case.is_disputed:
+        changes["dispute_decision"] = DisputeDecision(decided_at=now, decided_by=by, answer=reason)
     if case.notice_accepted_at is None:
-        return step(case, entry, state="watching", held_because="", notice="")
-    deadline = max(case.deadline or 0.0, now + time_to_answer_seconds(case, policy))
-    return step(case, entry, state="notified", held_because="", deadline=deadline)
+        changes |= {"state": "watching", "notice": ""}
+    else:
+        deadline = max(case.deadline or 0.0, now + time_to_answer_seconds(case, policy))
+        changes |= {"state": "notified", "deadline": deadline}
+    released = step(case, entry, **changes)
+    return with_notice(released, "decision") if case.is_disputed else released
 
 
 def dismiss(case: Case, *, now: float, by: str, reason: str) -> Step:

@@ -75,7 +75,7 @@ def due_limit(
         or now < case.deadline
         or circumstances.mode != "enforce"
         or verdict.outcome != "disproportionate"
-        or "dispute" in case.answers
+        or case.is_disputed
         or not is_over_now(verdict)
         or _no_room(policy, circumstances)
         or _limited_enough(policy, circumstances)
@@ -251,7 +251,7 @@ def _has_room(case: Case, now: float) -> Step:
 
 def _relieved(case: Case, now: float, *, actor: str, text: str) -> Step:
     """The limit is over and with it the case, unless the customer disputed it."""
-    if "dispute" in case.answers:
+    if case.is_disputed:
         entry = TimelineEntry(at=now, event="limit-ended", actor=actor, text=text)
         return _over(case, entry, state="held")
     return close(case, "relieved", now, actor=actor, text=text)
@@ -259,7 +259,7 @@ def _relieved(case: Case, now: float, *, actor: str, text: str) -> Step:
 
 def _over(case: Case, entry: TimelineEntry, **changes: object) -> Step:
     """The limit is over, the case is not: what was disputed is a person's to decide."""
-    if "dispute" in case.answers:
+    if case.is_disputed:
         changes = {"state": "held", "held_because": "the customer disputes it"}
     return with_limit_ended(without_limit(case, entry, **changes), case)
 

@@ -82,6 +82,15 @@ class CustomerRequest(Message):
     """Of the host, by an agreement that is not an exemption."""
 
 
+class DisputeDecision(Message):
+    """What an operator said to the customer's dispute: the case goes on."""
+
+    decided_at: float
+    decided_by: str
+    answer: str
+    """The customer reads it."""
+
+
 class Case(Message):
     """One tenant on one host with one resource. A new value is made for every step."""
 
@@ -114,6 +123,7 @@ class Case(Message):
     """When the customer said so, until that has been checked."""
     requests: tuple[CustomerRequest, ...] = ()
     """In the order in which they were made."""
+    dispute_decision: DisputeDecision | None = None
     held_because: str = ""
     limit: StandingLimit | None = None
     suspension: Suspension | None = None
@@ -132,6 +142,11 @@ class Case(Message):
         """The one that an operator granted or refused last."""
         decided = [(each.decided_at, each) for each in self.requests if each.decided_at is not None]
         return max(decided, key=lambda each: each[0])[1] if decided else None
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether the customer disputes it, and nobody has decided that yet."""
+        return "dispute" in self.answers and self.dispute_decision is None
 
     @property
     def is_erased(self) -> bool:

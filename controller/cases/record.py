@@ -9,6 +9,7 @@ from controller.cases.model import (
     Case,
     EndLimit,
     NoticeDocument,
+    NoticeKind,
     OrderDocument,
     OrderLimit,
     QueueNotice,
@@ -18,6 +19,9 @@ from controller.cases.model import (
 from controller.settings import Mode
 from controller.storage import cases, notices, orders, suspensions, timeline
 from controller.storage.suspensions import SuspensionRow
+
+_OVERTAKEN: tuple[NoticeKind, ...] = ("first-notice", "reminder")
+"""What a case that has closed leaves nothing to say of; the outbox decides."""
 
 _case_decoder = msgspec.json.Decoder(Case)
 
@@ -67,6 +71,8 @@ async def write_step(
         case.id,
         [(entry.at, entry.event, entry.actor, entry.text) for entry in done.entries],
     )
+    if case.state == "closed":
+        await notices.look_again(connection, case.id, _OVERTAKEN, now=now)
     await _carry_out(connection, done, previous, mode=mode, now=now)
     await _confirm_limit(connection, case.limit, previous)
     await _follow_suspension(connection, case, previous, now)

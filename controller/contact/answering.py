@@ -16,8 +16,14 @@ TITLES: dict[AnswerKind, str] = {
 }
 
 
-def meanings(case: Case, times: Times, mode: Mode, language: Language) -> dict[AnswerKind, str]:
-    """What each answer brings about, as the case stands."""
+def meanings(
+    case: Case, times: Times, mode: Mode, language: Language, *, left_seconds: float = 0.0
+) -> dict[AnswerKind, str]:
+    """What each answer brings about, as the case stands.
+
+    `left_seconds`: the time before a limit that a customer who answers now has anyhow; 0 where
+    nobody knows when they will.
+    """
     gettext = language.gettext
     if case.state == "limited":
         return {
@@ -30,7 +36,7 @@ def meanings(case: Case, times: Times, mode: Mode, language: Language) -> dict[A
             "dispute": gettext("One of our staff looks at the case. The limit runs out by itself."),
         }
     return {
-        **_meanings_of_time(times, mode, language),
+        **_meanings_of_time(times, mode, language, left_seconds),
         "solved": gettext(
             "We check for %(time)s. If nobody has to wait any more, the case closes.",
             time=duration(times.solved_check, language),
@@ -41,18 +47,23 @@ def meanings(case: Case, times: Times, mode: Mode, language: Language) -> dict[A
     }
 
 
-def _meanings_of_time(times: Times, mode: Mode, language: Language) -> dict[AnswerKind, str]:
+def _meanings_of_time(
+    times: Times, mode: Mode, language: Language, left_seconds: float
+) -> dict[AnswerKind, str]:
     gettext = language.gettext
     if mode != "enforce":
         return {
             "acknowledge": gettext("We know that you have seen this."),
             "more-time": gettext("We know that it takes longer."),
         }
-    return {
-        "acknowledge": gettext(
-            "Nothing is limited for the next %(time)s.",
+    seen = gettext("We know that you have seen this. The time that you have stays as it is.")
+    if left_seconds < times.acknowledged:
+        seen = gettext(
+            "From your answer on, nothing is limited for at least %(time)s.",
             time=duration(times.acknowledged, language),
-        ),
+        )
+    return {
+        "acknowledge": seen,
         "more-time": gettext(
             "That adds %(time)s at once.", time=duration(times.more_time, language)
         ),

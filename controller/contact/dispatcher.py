@@ -271,10 +271,11 @@ def build_dispatcher(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
             link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+            takes_replies=addresses is not None,
             templates=own_templates(settings.templates, settings.provider_name),
         ),
         next_contact_after=settings.next_contact_after,
     )
     dispatcher = Dispatcher(database, desk, postman, directory, settings, clock=clock)
-    desk.when_notice_queued(dispatcher.wake)
+    desk.when_outbox_changes(dispatcher.wake)
     return dispatcher

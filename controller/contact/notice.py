@@ -1,7 +1,7 @@
 """A notice as the customer gets it: subject, text, HTML, picture, and the same as data.
 
-Everything comes from the case as it was when the notice was queued, so that a notice sent again
-after a crash says the same.
+What is told of the case is as it was when the notice was queued, so that a notice sent again
+after a crash says the same; how much time that leaves is told from when the letter is written.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ from controller.tenants import TenantContact
 
 LetterKind = NoticeKind | Literal["policy-change", "agreement-ending", "agreement-ended"]
 """What a letter can be: a notice about a case, or an announcement."""
+
+
+_RECENT_SECONDS = 600.0
+"""So old may be what a letter calls the last minutes: as long as most ways of grouping take."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,16 @@ class NoticeTerms:
     provider_name: str
     policy_for: Callable[[Case], Policy]
     link_for: Callable[[str, float], str]
-    """The customer page of a case, by its id and when the notice was queued."""
+    """The customer page of a case, by its id and when the letter is written."""
+    takes_replies: bool = False
+    """Whether what customers reply to a mail reaches its case."""
     templates: LetterTemplates = field(default_factory=LetterTemplates)
     draw: Callable[[Chart], bytes] = draw_png
 
 
-def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms) -> RenderedNotice:
+def render(
+    queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms, *, written_at: float
+) -> RenderedNotice:
     """One letter in the contact's language, with each case as it was kept when it was queued.
 
     Several notices make one letter when all are first notices about the same tenant; ValueError
@@ -95,7 +103,7 @@ def render(queued: Sequence[Queued], contact: TenantContact, terms: NoticeTerms)
     policy = terms.policy_for(case)
     language, zone = languages()[contact.language or policy.language], zone_of(contact)
     abouts = [
-        _about(each, f"chart-{number}", terms, language, zone)
+        _about(each, f"chart-{number}", terms, written_at, language, zone)
         for number, each in enumerate(queued, 1)
     ]
     values = {
@@ -140,6 +148,7 @@ def common_values(
         "greeting": _greeting(contact.name, language),
         "provider": terms.provider_name,
         "zone": str(zone),
+        "answers_by_mail": terms.takes_replies and "email" in contact.channels,
     }
 
 
@@ -154,12 +163,17 @@ def _require_one_letter(queued: Sequence[Queued]) -> None:
 
 
 def _about(
-    queued: Queued, content_id: str, terms: NoticeTerms, language: Language, zone: tzinfo
+    queued: Queued,
+    content_id: str,
+    terms: NoticeTerms,
+    written_at: float,
+    language: Language,
+    zone: tzinfo,
 ) -> dict[str, Any]:
     """What a letter says of one case."""
     document, case = queued.document, queued.document.case
     policy = terms.policy_for(case)
-    of = Outlook(case, policy, document.mode, queued.queued_at, language, zone)
+    of = Outlook(case, policy, document.mode, written_at, language, zone)
     deadline = of.no_limit_before
     return {
         "of": of,
@@ -167,13 +181,16 @@ def _about(
         "tenant": case.tenant,
         "mode": document.mode,
         "policy": policy,
-        "page_url": terms.link_for(case.id, queued.queued_at),
+        "page_url": terms.link_for(case.id, written_at),
         "resource": wording.resource_name(case.resource, language),
         "why": wording.why_it_matters(case.resource, language),
         "sentence": sentence(
-            case.verdict, whose=wording.your_server(case.tenant, language), language=language
+            case.verdict,
+            whose=wording.your_server(case.tenant, language),
+            when=_when(queued, of),
+            language=language,
         ),
-        "seen_at": of.moment(case.opened_at),
+        "seen_at": of.moment(case.notice_accepted_at or case.opened_at),
         "figures": evidence_figures(case, language, zone),
         "chart": lay_out(case.verdict, language, zone, NARROW),
         "chart_id": content_id,
@@ -182,11 +199,27 @@ def _about(
         "deadline": deadline and of.moment(deadline),
         "deadline_in": deadline and of.distance(deadline),
         "limit": limit_words(case, document.limit, language, zone),
-        "limit_figures": limit_figures(case, document.limit, of),
+        "limit_figures": limit_figures(case, document.limit, of, now=queued.queued_at),
         "effect": effect_bars(case.effect, language),
         "case_figures": case_figures(of),
         "request": decision_words(case, language, zone),
     }
+
+
+def _when(queued: Queued, of: Outlook) -> str:
+    """When that was which a first notice tells of, where "the last minutes" are long gone."""
+    verdict = of.case.verdict
+    if queued.kind != "first-notice" or of.written_at - verdict.decided_at <= _RECENT_SECONDS:
+        return ""
+    return wording.during(_began_at(verdict), verdict.decided_at, of.language, of.zone)
+
+
+def _began_at(verdict: Verdict) -> float:
+    """When what the verdict rests on began to be measured."""
+    start = verdict.decided_at - verdict.window_seconds
+    if verdict.samples:
+        start = max(start, verdict.samples[0].ended_at - verdict.samples[0].seconds)
+    return start
 
 
 def _picture(about: dict[str, Any], terms: NoticeTerms) -> Picture:
@@ -199,9 +232,6 @@ def evidence_figures(
 ) -> tuple[tuple[str, str], ...]:
     """The evidence as labels and values."""
     verdict = case.verdict
-    start = verdict.decided_at - verdict.window_seconds
-    if verdict.samples:
-        start = max(start, verdict.samples[0].ended_at - verdict.samples[0].seconds)
     used = amount(case.resource, verdict.average_used, language)
     return (
         (
@@ -217,7 +247,10 @@ def evidence_figures(
             wording.figure(case.resource, verdict.capacity, language),
         ),
         (language.gettext("Others affected"), _others_affected(verdict, language)),
-        (language.gettext("Measured"), wording.span(start, verdict.decided_at, language, zone)),
+        (
+            language.gettext("Measured"),
+            wording.span(_began_at(verdict), verdict.decided_at, language, zone),
+        ),
     )
 
 
@@ -237,13 +270,14 @@ def limit_words(
 
 
 def limit_figures(
-    case: Case, limit: StandingLimit | None, of: Outlook
+    case: Case, limit: StandingLimit | None, of: Outlook, *, now: float
 ) -> tuple[tuple[str, str], ...]:
-    """A limit as labels and values, while it stands and after it; empty where there is none."""
+    """A limit as labels and values, while it stands and, from `now` on, after it; empty where
+    there is none."""
     if limit is None:
         return ()
     gettext, language = of.language.gettext, of.language
-    until = min(limit.lease_until, of.queued_at) if case.limit is None else limit.lease_until
+    until = min(limit.lease_until, now) if case.limit is None else limit.lease_until
     return (
         (gettext("Use before the limit"), amount(case.resource, limit.unlimited_use, language)),
         (gettext("The limit"), amount(case.resource, limit.allowance, language)),
@@ -320,7 +354,7 @@ def _data(queued: Queued, about: dict[str, Any]) -> dict[str, Any]:
         "severity": case.severity,
         "sentence": about["sentence"],
         "page_url": about["page_url"],
-        "deadline": case.deadline,
+        "deadline": about["of"].no_limit_before,
         "used": verdict.average_used,
         "fair_share": verdict.average_fair_share,
         "capacity": verdict.capacity,

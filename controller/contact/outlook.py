@@ -1,8 +1,7 @@
 """What a letter says will happen when, and what the customer can do: pure, in their words.
 
-Times are worked out from when the notice was queued, so that the same notice says the same when
-it is sent again. It is accepted no sooner than that, so no limit comes before the time that is
-told here.
+Times are worked out from when the letter is written. It is accepted no sooner than that, so no
+limit comes before the time that is told here.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ class Outlook:
     case: Case
     policy: Policy
     mode: Mode
-    queued_at: float
+    written_at: float
+    """Of this try: a letter may have waited for its reader's morning, or for a mail server."""
     language: Language
     zone: tzinfo
 
@@ -40,7 +40,7 @@ class Outlook:
             return None
         if self.case.deadline is not None:
             return self.case.deadline
-        return self.queued_at + time_to_answer_seconds(self.case, self.policy)
+        return self.written_at + time_to_answer_seconds(self.case, self.policy)
 
     def moment(self, at: float) -> str:
         """A date and time in the reader's zone."""
@@ -48,7 +48,7 @@ class Outlook:
 
     def distance(self, at: float) -> str:
         """How far away that is from this letter: "in 4 hours"."""
-        return wording.from_now(at, self.queued_at, self.language)
+        return wording.from_now(at, self.written_at, self.language)
 
 
 def what_happens(of: Outlook) -> tuple[tuple[str, str], ...]:
@@ -99,24 +99,19 @@ def answers(of: Outlook) -> tuple[tuple[str, str], ...]:
 
 
 def _with_limits(of: Outlook, earliest: float) -> Iterator[tuple[str, str]]:
-    gettext, resource = of.language.gettext, wording.resource_name(of.case.resource, of.language)
+    gettext = of.language.gettext
     share = amount(of.case.resource, of.case.verdict.average_fair_share, of.language)
-    yield (
-        gettext("Until %(moment)s", moment=of.moment(earliest)),
-        gettext(
-            "Your server keeps running as it is, and nothing is limited. You have %(time)s from "
-            "this message.",
-            time=duration(max(0.0, earliest - of.queued_at), of.language),
-        ),
-    )
-    yield (
-        gettext("After that"),
-        gettext(
-            "If other customers' servers still have to wait, and we have not heard from you, we "
-            "may limit your server's %(resource)s for a while.",
-            resource=resource,
-        ),
-    )
+    left_seconds = earliest - of.written_at
+    if left_seconds > 0:
+        yield (
+            gettext("Until %(moment)s", moment=of.moment(earliest)),
+            gettext(
+                "Your server keeps running as it is, and nothing is limited. You have %(time)s "
+                "from this message.",
+                time=duration(left_seconds, of.language),
+            ),
+        )
+    yield gettext("After that") if left_seconds > 0 else gettext("Now"), _may_limit(of)
     yield (
         gettext("If it comes to a limit"),
         gettext(
@@ -129,6 +124,21 @@ def _with_limits(of: Outlook, earliest: float) -> Iterator[tuple[str, str]]:
         ),
     )
     yield gettext("If the load goes down"), _subsiding(of)
+
+
+def _may_limit(of: Outlook) -> str:
+    gettext, resource = of.language.gettext, wording.resource_name(of.case.resource, of.language)
+    if of.case.answers:
+        return gettext(
+            "If other customers' servers still have to wait, we may limit your server's "
+            "%(resource)s for a while.",
+            resource=resource,
+        )
+    return gettext(
+        "If other customers' servers still have to wait, and we have not heard from you, we "
+        "may limit your server's %(resource)s for a while.",
+        resource=resource,
+    )
 
 
 def _without_limits(of: Outlook) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,7 @@ class Postman:
         """One round with a letter. `thread` is the letter that began the conversation."""
 
         def write(contact: TenantContact) -> RenderedNotice:
-            rendered = render(letter.notices, contact, self.terms)
+            rendered = render(letter.notices, contact, self.terms, written_at=now)
             return replace(rendered, id=letter.id, first_notice_id=thread)
 
         errand = Errand(

@@ -1,4 +1,4 @@
-"""What a customer asked for, and what became of it, in their words. Pure."""
+"""What a customer asked for or disputed, and what became of it, in their words. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import tzinfo
 
 from controller.cases.model import Case, CustomerRequest, RequestKind
 from controller.contact import wording
+from controller.contact.answering import TITLES
 from controller.language.catalogue import Language, message
 
 REFUSED: dict[RequestKind, str] = {
@@ -38,8 +39,18 @@ def _start(request: CustomerRequest, language: Language, zone: tzinfo) -> str:
 
 
 def decision_words(case: Case, language: Language, zone: tzinfo) -> dict[str, str | bool] | None:
-    """The newest decision on what was asked; None: nothing has been decided."""
-    request = case.last_decided_request
+    """The newest decision on what was asked or disputed; None: nothing has been decided."""
+    request, dispute = case.last_decided_request, case.dispute_decision
+    wrong = TITLES["dispute"]
+    if dispute is not None and (request is None or dispute.decided_at > (request.decided_at or 0)):
+        return {
+            "disputed": True,
+            "granted": False,
+            "limit_may_come": True,
+            "asked": language.gettext(wrong),
+            "outcome": language.gettext("The case goes on."),
+            "reply": dispute.answer,
+        }
     if request is None:
         return None
     granted = request.state == "granted"
@@ -49,6 +60,7 @@ def decision_words(case: Case, language: Language, zone: tzinfo) -> dict[str, st
         else language.gettext(REFUSED[request.kind])
     )
     return {
+        "disputed": False,
         "granted": granted,
         "limit_may_come": not granted or request.kind == "more-time",
         "asked": what_was_asked(request, language, zone),

@@ -12,6 +12,7 @@ from controller.cases.model import (
     Case,
     Closing,
     CustomerRequest,
+    DisputeDecision,
     Effect,
     NoticeDocument,
     NoticeKind,
@@ -40,12 +41,13 @@ def every_letter(contact: TenantContact, terms: NoticeTerms) -> Iterator[Rendere
     for mode in ("contact", "enforce"):
         for about in _cases():
             for kind in _kinds_about(about):
-                yield render([_queued(kind, about, mode)], contact, terms)
+                yield render([_queued(kind, about, mode)], contact, terms, written_at=_AT)
     several = [
         msgspec.structs.replace(_case(), id=f"specimen-{number}", host=f"host-{number}")
         for number in (1, 2)
     ]
-    yield render([_queued("first-notice", about, "enforce") for about in several], contact, terms)
+    together = [_queued("first-notice", about, "enforce") for about in several]
+    yield render(together, contact, terms, written_at=_AT)
     policy = terms.policy_for(_case())
     yield from _announcements(policy, contact, terms)
 
@@ -82,6 +84,8 @@ def _cases() -> Iterator[Case]:
     yield notified
     for request in _decided_requests():
         yield msgspec.structs.replace(notified, requests=(request,))
+    decision = DisputeDecision(decided_at=_AT, decided_by="otto", answer="It is as we wrote.")
+    yield msgspec.structs.replace(notified, answers=("dispute",), dispute_decision=decision)
     yield msgspec.structs.replace(notified, state="limited", limit=_limit())
     for closing in get_args(Closing):
         yield msgspec.structs.replace(
@@ -107,7 +111,7 @@ def _decided_requests() -> Iterator[CustomerRequest]:
 
 
 def _kinds_about(case: Case) -> tuple[NoticeKind, ...]:
-    if case.requests:
+    if case.requests or case.dispute_decision:
         return ("decision",)
     match case.state:
         case "watching":

@@ -41,6 +41,8 @@ _WHY_IT_MATTERS: dict[Resource, str] = {
         ),
     ),
 }
+_EXACT_BELOW_SECONDS = 120.0
+"""Shorter times are told to the second."""
 _CAUSES = (
     (
         message("A job that ran away"),
@@ -134,6 +136,25 @@ def span(start: float, end: float, language: Language = ENGLISH, zone: tzinfo = 
         date=day(start, language, zone),
         start=clock_time(start, language, zone),
         end=clock_time(end, language, zone),
+        zone=zone_name(end, zone),
+    )
+
+
+def during(start: float, end: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
+    """From when to when, as a part of a sentence: "on 22 November 2026 from 14:00 to 14:05 UTC"."""
+    same_day = day(start, language, zone) == day(end, language, zone)
+    if not same_day or zone_name(start, zone) != zone_name(end, zone):
+        return language.gettext(
+            "from %(start)s until %(end)s",
+            start=moment(start, language, zone),
+            end=moment(end, language, zone),
+        )
+    seconds = end - start < _EXACT_BELOW_SECONDS
+    return language.gettext(
+        "on %(date)s from %(start)s to %(end)s %(zone)s",
+        date=day(start, language, zone),
+        start=clock_time(start, language, zone, seconds=seconds),
+        end=clock_time(end, language, zone, seconds=seconds),
         zone=zone_name(end, zone),
     )
 

@@ -25,13 +25,16 @@ from fairuse_protocol.messages import Resource
 __all__ = ["amount", "brief_amount", "duration", "percent", "sentence", "waited"]
 
 
-def sentence(verdict: Verdict, *, whose: str = "", language: Language = ENGLISH) -> str:
+def sentence(
+    verdict: Verdict, *, whose: str = "", when: str = "", language: Language = ENGLISH
+) -> str:
     """What was seen, with the figures: the customer's sentence.
 
-    `whose` names the server in `language`; "your server" unless told.
+    `whose` names the server in `language`, "your server" unless told; `when` the time that the
+    verdict is about, "over the last ..." unless told.
     """
     whose = whose or language.gettext("your server")
-    said = _used(verdict, whose, language, capacity_known=verdict.capacity_known)
+    said = _used(verdict, whose, when or _window(verdict, language), language)
     circumstance = _circumstance(verdict, verdict.utilisation, language)
     if circumstance:
         told = language.gettext("%(said)s, %(circumstance)s.", said=said, circumstance=circumstance)
@@ -86,18 +89,22 @@ def _told(phrase: _Phrase, count: int | Decimal, language: Language, values: dic
     return language.ngettext(*phrase, count, **values)
 
 
-def _used(verdict: Verdict, whose: str, language: Language, *, capacity_known: bool) -> str:
+def _window(verdict: Verdict, language: Language) -> str:
+    count, unit = counted(verdict.window_seconds)
+    return language.ngettext(*_WINDOW[unit], count, count=whole(count, language))
+
+
+def _used(verdict: Verdict, whose: str, when: str, language: Language) -> str:
     """How much, of how much, and how that compares with the fair share."""
     resource, used, capacity = verdict.resource, verdict.average_used, verdict.capacity
-    count, unit = counted(verdict.window_seconds)
     values = {
-        "window": language.ngettext(*_WINDOW[unit], count, count=whole(count, language)),
+        "window": when,
         "server": whose,
         "used": brief_amount(resource, used, language),
         "ratio": times(verdict.ratio, language),
         "share": brief_amount(resource, verdict.average_fair_share, language),
     }
-    if capacity_known:
+    if verdict.capacity_known:
         values["capacity"] = brief_amount(resource, capacity, language)
         return _told(_USED[resource], as_written(capacity), language, values)
     values["part"] = percent(used / capacity if capacity else 0.0, language)

@@ -147,6 +147,21 @@ async def put_off(
     )
 
 
+async def look_again(
+    connection: AsyncConnection, case_id: str, kinds: Sequence[str], *, now: float
+) -> None:
+    """Notices of these kinds that still wait are due now: they may have nothing true to say."""
+    await connection.execute(
+        _notices.update()
+        .where(
+            _notices.c.case_id == case_id,
+            _notices.c.kind.in_(kinds),
+            _notices.c.next_try_at > now,
+        )
+        .values(next_try_at=now)
+    )
+
+
 async def of_case(connection: AsyncConnection, case_id: str) -> list[NoticeRow]:
     """All notices of one case, in the order in which they were queued."""
     found = await connection.execute(

@@ -57,7 +57,9 @@ async def case_page(services: Services, case: Case, told: Told) -> web.Response:
         "refused": told.status != 200,
         "typed": {told.kind: told.form},
         "subsides_after": duration(policy.times.subsides_after, language),
-        "choices": choices(case, policy.times, services.desk.modes.on(case.host), language),
+        "choices": choices(
+            case, policy.times, services.desk.modes.on(case.host), language, now=now
+        ),
         "time_offers": forms.time_offers(policy.times, reader, used="more-time" in case.answers),
         "requests": asked(case.requests, reader),
         "agreements": _agreements(services, case, reader, now),

@@ -103,6 +103,7 @@ _EVENTS = {
     "suspension-ended": message("Your server went on where it was stopped."),
     "held": message("One of our staff took over the case."),
     "released": message("One of our staff let the case go on."),
+    "dispute-decided": message("One of our staff looked at what you disputed. The case goes on."),
     "not-solved": message(
         "We checked: the load is still there, and others still have to wait. The case goes on."
     ),
@@ -126,11 +127,11 @@ _EVENTS = {
 _WITH_THEIR_WORDS = ("answered-", "asked-", "replied", "auto-reply")
 """How the events begin that the customer's own words stand in."""
 _REACHED = {
-    "email": message("Our message reached your mail server."),
+    "email": message("Our message was sent to you by mail."),
     "webhook": message("Our message reached your webhook."),
     "command": message("Our message was passed on to you."),
 }
-_REACHED_OTHERWISE = message("Our message reached your mailbox.")
+_REACHED_OTHERWISE = message("Our message was sent to you.")
 _IN_SHORT = {
     "deadline-moved": message("The time to answer became longer."),
     "limit-changed": message("The limit was changed."),
@@ -141,6 +142,10 @@ REFUSALS = (
     message("This case is closed; there is nothing left to answer."),
     message("A person at the provider is deciding this case; please write to them directly."),
     message("You have told us this already; it counts once for a case."),
+    message(
+        "One of our staff has looked at this case already; if you know something new, please write "
+        "to us and name the case."
+    ),
     message("You have asked for this already; one of our staff will decide."),
     message("This is not possible while a limit is in force; it ends by itself."),
 )
@@ -153,10 +158,10 @@ def refusal(reason: str, language: Language = ENGLISH) -> str:
 
 
 def choices(
-    case: Case, times: Times, mode: Mode, language: Language = ENGLISH
+    case: Case, times: Times, mode: Mode, language: Language = ENGLISH, *, now: float
 ) -> tuple[Choice, ...]:
     """What the page offers now."""
-    means = _meanings(case, times, mode, language)
+    means = _meanings(case, times, mode, language, now)
     answers = (kind for kind in possible_answers(case) if kind != "more-time")
     offered: set[Saying] = {*answers, *possible_requests(case)}
     return tuple(
@@ -227,7 +232,7 @@ def history(entries: Sequence[TimelineEntry], reader: Reader) -> list[tuple[str,
         text, note = _told(entry, reader.language), ""
         if entry.event.startswith(_WITH_THEIR_WORDS):
             note = entry.text.partition(THEY_WROTE)[2]
-        elif entry.event.startswith(("granted-", "refused-")):
+        elif entry.event.startswith(("granted-", "refused-", "dispute-decided")):
             note = entry.text
         if text:
             lines.append((reader.moment(entry.at), text, note))
@@ -244,8 +249,13 @@ def _standing(request: CustomerRequest, reader: Reader) -> str:
     return language.gettext("Not granted, on %(moment)s.", moment=decided)
 
 
-def _meanings(case: Case, times: Times, mode: Mode, language: Language) -> dict[Saying, str]:
-    means: dict[Saying, str] = dict(meanings(case, times, mode, language).items())
+def _meanings(
+    case: Case, times: Times, mode: Mode, language: Language, now: float
+) -> dict[Saying, str]:
+    left_seconds = max(0.0, (case.deadline or now) - now)
+    means: dict[Saying, str] = dict(
+        meanings(case, times, mode, language, left_seconds=left_seconds).items()
+    )
     if "more-time" in case.answers:
         means["more-time"] = language.gettext(
             "You had %(time)s already; one of our staff decides.",

@@ -78,7 +78,7 @@ def reasons_to_stop(
     reasons += [
         f"case {case.id} of {case.tenant} on {case.host} is held: {case.held_because}"
         for case in held
-        if "dispute" not in case.answers
+        if not case.is_disputed
     ]
     return tuple(reasons)
 

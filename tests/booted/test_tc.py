@@ -74,9 +74,14 @@ def bits(text: str, name: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-@pytest.mark.parametrize("megabits", [1, 50, 1000])
 @pytest.mark.parametrize(
-    ("way", "means"), [("net-in", "htb"), ("net-out", "police"), ("net-out", "ifb")]
+    ("way", "means", "megabits"),
+    [
+        *(("net-in", "htb", megabits) for megabits in (1, 50, 1000)),
+        *(("net-out", "ifb", megabits) for megabits in (1, 50, 1000)),
+        # As many datagrams as an emulated host sends: each is a call of its own.
+        *(("net-out", "police", megabits) for megabits in (1, 8)),
+    ],
 )
 def test_what_was_ordered_comes_through_and_the_interface_is_as_before(
     host: Host, way: str, means: str, megabits: int

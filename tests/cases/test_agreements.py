@@ -112,6 +112,16 @@ async def test_a_disputed_case_that_a_person_settles_by_an_agreement_closes(worl
     assert await closings(world) == ["agreed"]
 
 
+async def test_use_a_little_over_a_share_that_was_agreed_meanwhile_closes_as_agreed(
+    world: World,
+) -> None:
+    await world.reports(10)
+    await world.deliver()
+    await recorded(world, kind="share", share=0.5)
+    await world.reports(20, {"hog": 4.4, "a": 1.6, "b": 1.0, "c": 1.0})
+    assert await closings(world) == ["agreed"], "the load did not go down"
+
+
 async def test_an_agreement_lifts_the_limit_that_stands(world: World) -> None:
     await world.reports(10)
     await world.deliver()

@@ -199,6 +199,48 @@ async def test_a_released_dispute_leaves_the_whole_time_to_answer_again(world: W
         await world.desk.release(case.id, by="otto", reason="again")
 
 
+async def test_a_dispute_that_was_decided_is_answered_and_bars_no_limit(world: World) -> None:
+    await world.reports(10)
+    await world.deliver()
+    case = await world.only_case()
+    await world.desk.answer(case.id, "dispute", "not us")
+    await world.desk.release(case.id, by="otto", reason="measured again: it is")
+    assert (await kinds_sent(world))[-1] == "decision"
+    with pytest.raises(CaseRefused, match="looked at this case already"):
+        await world.desk.answer(case.id, "dispute", "still not us")
+    await world.until(lambda case: case.state == "limited")
+    await world.report(limiter=world.holding())
+    await world.pass_time(130)
+    assert (await world.only_case()).closing == "relieved", "nobody is asked a second time"
+
+
+async def test_an_answer_that_moves_nothing_tells_of_no_moved_deadline(world: World) -> None:
+    await world.reports(10)
+    await world.deliver()
+    case = await world.only_case()
+    await world.desk.answer(case.id, "more-time", "")
+    moved = await world.only_case()
+    await world.desk.answer(case.id, "acknowledge", "")
+    assert (await world.only_case()).deadline == moved.deadline
+    events = [entry.event for entry in await world.desk.timeline(case.id)]
+    assert events.count("deadline-moved") == 1
+
+
+async def test_a_case_that_closes_before_its_notice_is_sent_leaves_none_waiting(
+    world: World,
+) -> None:
+    await world.reports(10)
+    (waiting,) = await world.unsettled()
+    async with world.database.write() as connection:
+        await notices.put_off(connection, [waiting.id], now=world.now, until=world.now + 9000)
+    woken: list[str] = []
+    world.desk.when_outbox_changes(lambda: woken.append("now"))
+    await world.desk.dismiss((await world.only_case()).id, by="otto", reason="ours")
+    (waiting,) = await world.unsettled()
+    assert waiting.next_try_at == world.now
+    assert woken
+
+
 async def test_a_dispute_under_a_limit_is_decided_by_a_person_after_the_lease(
     world: World,
 ) -> None:

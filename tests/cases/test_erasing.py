@@ -9,11 +9,12 @@ from sqlalchemy.exc import IntegrityError
 
 from controller.cases.erasing import Eraser
 from controller.cases.model import Case
+from controller.cases.requests import Wanted, ask_for_agreement
 from controller.cases.steps import CaseRefused
 from controller.fairshare.agreement import AgreementTerms
 from controller.storage import audit, habits, mails, reports, stood
 from controller.storage.audit import Audit
-from tests.cases.world import BUSY, World
+from tests.cases.world import BUSY, POLICY, World
 from tests.storage.rows import add_case
 
 TENANT = "web-042-hansen"
@@ -32,6 +33,10 @@ async def closed_case(world: World) -> Case:
     await world.deliver()
     case = await world.only_case()
     await world.desk.answer(case.id, "acknowledge", SAID)
+    wanted = Wanted(ends_at=world.now + 9e4, asked_by="Hanne Hansen", note=SAID)
+    await world.desk.carry_out(
+        case.id, lambda newest, now: ask_for_agreement(newest, wanted, POLICY, now=now)
+    )
     await world.desk.suspend(case.id, by="otto", reason=f"{TENANT} floods", seconds=10)
     await world.pass_time(20)
     await world.desk.approve(case.id, by="otto", reason=f"{TENANT} goes on")

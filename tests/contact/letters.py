@@ -6,7 +6,13 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from controller.cases.model import CustomerRequest, Effect, NoticeDocument, NoticeKind
+from controller.cases.model import (
+    CustomerRequest,
+    DisputeDecision,
+    Effect,
+    NoticeDocument,
+    NoticeKind,
+)
 from controller.contact.announcements import (
     PolicyChange,
     render_agreement_end,
@@ -82,11 +88,12 @@ def rendered(kind: NoticeKind, resource: Resource = "cpu", **more: Any) -> Rende
     mode = more.pop("mode", "enforce")
     contact = more.pop("contact", anna())
     terms = more.pop("terms", samples.terms())
+    written_at = more.pop("written_at", QUEUED_AT[kind])
     about = samples.case(resource, **{**changes_for(kind, resource), **more})
     limit = about.limit or (samples.limit(resource) if kind == "limit-ended" else None)
     document = NoticeDocument(case=about, limit=limit, mode=mode)
     queued = Queued(f"{about.id}-9-{kind}", kind, QUEUED_AT[kind], document)
-    return render([queued], contact, terms)
+    return render([queued], contact, terms, written_at=written_at)
 
 
 def grouped(contact: TenantContact, **more: Any) -> RenderedNotice:
@@ -101,7 +108,7 @@ def grouped(contact: TenantContact, **more: Any) -> RenderedNotice:
         Queued(each.notice, "first-notice", samples.NOW, NoticeDocument(each, None, "enforce"))
         for each in abouts
     ]
-    return render(queued, contact, terms)
+    return render(queued, contact, terms, written_at=samples.NOW)
 
 
 def policy_change(contact: TenantContact, **more: Any) -> RenderedNotice:
@@ -154,6 +161,9 @@ LETTERS: dict[str, Callable[[TenantContact], RenderedNotice]] = {
     "first-notice-without-limits": lambda contact: rendered(
         "first-notice", "net-out", mode="contact", contact=contact
     ),
+    "first-notice-after-a-night": lambda contact: rendered(
+        "first-notice", severity="low", written_at=samples.NOW + 14 * HOUR, contact=contact
+    ),
     "first-notices": grouped,
     "reminder": lambda contact: rendered("reminder", contact=contact),
     "request-granted": lambda contact: rendered("decision", contact=contact),
@@ -168,6 +178,17 @@ LETTERS: dict[str, Callable[[TenantContact], RenderedNotice]] = {
                 answer="Two days are too long for the others on this machine.",
                 granted_share=None,
             ),
+        ),
+    ),
+    "dispute-decided": lambda contact: rendered(
+        "decision",
+        contact=contact,
+        requests=(),
+        answers=("dispute",),
+        dispute_decision=DisputeDecision(
+            decided_at=samples.NOW + 2 * HOUR,
+            decided_by="ole",
+            answer="We measured it again: the waiting stops whenever your import pauses.",
         ),
     ),
     "limit-started": lambda contact: rendered("limit-started", contact=contact),

@@ -137,8 +137,8 @@ async def outbox(
         queued = see_verdict(opened.case, verdict, policy, "contact")
         assert queued is not None
         async with database.write() as connection:
-            await write_step(connection, opened, None, mode="contact", now=NOW)
-            await write_step(connection, queued, opened.case, mode="contact", now=NOW)
+            await write_step(connection, opened, None, mode=mode, now=NOW)
+            await write_step(connection, queued, opened.case, mode=mode, now=NOW)
         made = Outbox(database, None, ContactDirectory(directory / "tenants.toml"))  # type: ignore[arg-type]  # set below: its clock is the outbox's
         made.desk = Desk(database, OnePolicy(policy), Modes(mode), lambda: made.now)
         await made.desk.start()

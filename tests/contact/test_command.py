@@ -23,7 +23,7 @@ from tests.contact import samples
 
 def notice() -> Any:
     about = Queued(samples.FIRST_NOTICE, "first-notice", samples.NOW, samples.document())
-    return render([about], TenantContact(name="Anna"), samples.terms())
+    return render([about], TenantContact(name="Anna"), samples.terms(), written_at=samples.NOW)
 
 
 async def run(directory: Path, script: str, *, seconds: float = 60.0) -> Outcome:

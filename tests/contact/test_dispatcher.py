@@ -274,7 +274,7 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
         dispatcher = build_dispatcher(
             settings, policies, box.database, box.desk, links, box.directory, lambda: box.now
         )
-        assert box.desk._ledger.notice_queued == dispatcher.wake
+        assert box.desk._ledger.outbox_changed == dispatcher.wake
         await dispatcher.send_due(NOW)
         await dispatcher.close()
         text = server.mails[0].get_body(("plain",))

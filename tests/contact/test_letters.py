@@ -118,6 +118,48 @@ async def test_a_low_notice_waits_for_the_end_of_the_quiet_time_and_its_deadline
     assert case.deadline == NOW + 3600 + Policy().severity.low.deadline
 
 
+class Reads(Told):
+    """A mail channel that keeps what it was given."""
+
+    def __init__(self, *answers: Outcome) -> None:
+        super().__init__("email", *answers)
+        self.letters: list[RenderedNotice] = []
+
+    async def send(self, notice: RenderedNotice, contact: TenantContact, now: float) -> Outcome:
+        self.letters.append(notice)
+        return await super().send(notice, contact, now)
+
+
+async def test_a_letter_that_had_to_wait_tells_no_deadline_that_it_does_not_leave(
+    tmp_path: Path,
+) -> None:
+    async with outbox(tmp_path, mode="enforce") as box:
+        mail = Reads(Refused("email", "451", False), Accepted("email", "250 ok"))
+        dispatcher = box.dispatcher(mail)
+        for box.now in (NOW, NOW + 1800):
+            await dispatcher.send_due(box.now)
+        case = await box.case()
+    assert case.deadline is not None
+    assert mail.letters[-1].data["deadline"] == case.deadline
+    assert mail.letters[0].data["deadline"] == case.deadline - 1800
+
+
+async def test_a_case_that_closes_while_its_letter_waits_for_the_morning_is_not_written_about(
+    tmp_path: Path,
+) -> None:
+    async with outbox(tmp_path, QUIET) as box:
+        await add_case(box, "c18", "node-18", severity="low")
+        mail = accepts("email")
+        dispatcher = box.dispatcher(mail)
+        await box.desk.dismiss(samples.CASE_ID, by="otto", reason="not this one")
+        await dispatcher.send_due(NOW)
+        await box.desk.dismiss("c18", by="otto", reason="nor this one")
+        await dispatcher.send_due(NOW)
+        async with box.database.read() as connection:
+            waiting = await notices.waiting_of(connection, ["c18", samples.CASE_ID])
+    assert (mail.ids, waiting) == ([], [])
+
+
 async def test_a_quiet_time_between_tries_is_not_counted_as_time_to_deliver(
     tmp_path: Path,
 ) -> None:

@@ -24,13 +24,13 @@ SENDER = "Northwind Hosting <fairuse@northwind.example>"
 
 def first_notice(**changes: Any) -> RenderedNotice:
     queued = Queued(samples.FIRST_NOTICE, "first-notice", samples.NOW, samples.document(**changes))
-    return render([queued], CONTACT, samples.terms())
+    return render([queued], CONTACT, samples.terms(), written_at=samples.NOW)
 
 
 def limit_ended() -> RenderedNotice:
     document = samples.document(state="closed", closing="relieved", closed_at=samples.NOW)
     queued = Queued(f"{samples.CASE_ID}-6-limit-ended", "limit-ended", samples.NOW, document)
-    return render([queued], CONTACT, samples.terms())
+    return render([queued], CONTACT, samples.terms(), written_at=samples.NOW)
 
 
 def channel(server: MailServer, tls: ssl.SSLContext | None = None, **changes: Any) -> MailChannel:

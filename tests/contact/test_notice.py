@@ -14,7 +14,7 @@ from controller.language.catalogue import languages
 from controller.tenants import TenantContact
 from fairuse_protocol.messages import RESOURCES, Resource
 from tests.contact import samples
-from tests.contact.letters import anna, decided_request, grouped, rendered
+from tests.contact.letters import HOUR, LETTERS, anna, decided_request, grouped, rendered
 
 CONTACT = anna()
 DANISH = anna("da")
@@ -140,7 +140,46 @@ def test_first_notices_about_one_tenant_make_one_letter() -> None:
 )
 def test_what_does_not_belong_in_one_letter_is_refused(queued: list[Queued]) -> None:
     with pytest.raises(ValueError, match="expected one notice, or first notices about one tenant"):
-        render(queued, CONTACT, samples.terms())
+        render(queued, CONTACT, samples.terms(), written_at=samples.NOW)
+
+
+def test_a_letter_written_after_its_deadline_says_that_a_limit_may_come_now() -> None:
+    refused = (decided_request(state="refused"),)
+    text = words(rendered("decision", requests=refused, written_at=samples.NOW + 5 * HOUR))
+    assert "Until" not in text.partition("What happens when".upper())[2]
+    assert "Now If other customers' servers still have to wait" in text
+
+
+def test_who_has_answered_is_not_told_that_we_have_heard_nothing() -> None:
+    text = words(rendered("reminder", answers=("acknowledge",)))
+    assert "If other customers' servers still have to wait, we may limit" in text
+    assert "After that If other customers' servers still have to wait, and" not in text
+
+
+def test_a_letter_about_a_dispute_gives_the_answer_and_what_comes_next() -> None:
+    text = words(LETTERS["dispute-decided"](CONTACT))
+    assert "You told us that we are wrong about the CPU time of your server web-042" in text
+    assert "the waiting stops whenever your import pauses" in text
+    assert "we may limit your server's CPU time" in text
+
+
+def test_old_evidence_is_told_with_its_time() -> None:
+    text = words(rendered("first-notice", written_at=samples.NOW + 14 * HOUR))
+    assert "On 22 November 2026 from 13:40 to 14:00 UTC your server web-042 used" in text
+    assert "over the last" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("takes_replies", "channels", "invited"),
+    [(True, ("email",), True), (False, ("email",), False), (True, ("webhook",), False)],
+)
+def test_only_who_can_reply_by_mail_is_invited_to(
+    takes_replies: bool, channels: tuple[Any, ...], invited: bool
+) -> None:
+    contact = TenantContact(name="Anna", channels=channels)
+    terms = samples.terms(takes_replies=takes_replies)
+    text = words(rendered("first-notice", contact=contact, terms=terms))
+    assert ("reply to this mail" in text) is invited
 
 
 def test_a_reminder_names_the_deadline() -> None:

@@ -50,7 +50,7 @@ def contact(receiver: WebhookReceiver, secret_file: str) -> TenantContact:
 
 def notice() -> Any:
     queued = Queued(samples.FIRST_NOTICE, "first-notice", samples.NOW, samples.document())
-    return render([queued], TenantContact(name="Anna"), samples.terms())
+    return render([queued], TenantContact(name="Anna"), samples.terms(), written_at=samples.NOW)
 
 
 def is_signed(call: Call, key: bytes) -> bool:

@@ -32,7 +32,7 @@ async def test_the_page_says_what_was_seen_and_what_happens_when(customer: Custo
     assert page.status == 200
     assert "your server hog used 6 of this machine's 8 CPU cores" in page.text
     assert "Nothing is limited before" in page.text
-    assert "Our message reached your mail server." in page.text
+    assert "Our message was sent to you by mail." in page.text
     assert case.id in page.text
     assert 'role="img"' in page.html
     assert kinds(page) == KINDS
@@ -180,7 +180,7 @@ async def test_the_page_speaks_the_tenants_language(danish: Customer) -> None:
     assert '<html lang="da">' in page.html
     assert "har din server hog i gennemsnit brugt 6 af maskinens 8 CPU-kerner" in page.text
     assert "Der bliver ikke begrænset noget før den" in page.text
-    assert "Vores besked nåede frem til din mailserver." in page.text
+    assert "Vores besked er sendt til dig med mail." in page.text
     assert kinds(page) == KINDS
     assert page.problems == []
     assert re.search(r"\b(the|your|of|and|is|we|not)\b", page.text.replace(PROVIDER, "")) is None
