@@ -17,17 +17,20 @@ SLICE = Path("/sys/fs/cgroup/system.slice")
 DROP_INS = ("/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system.control")
 BURN = "while True: pass"
 # Small blocks: a throttle lets whole requests through per 100 ms slice, and what is left is lost.
+# Two at a time: on an emulated host one waits longer for its block than the throttle has it wait.
 READ = """
 import mmap, os, sys
+os.fork()
 disk = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)
-block, at = mmap.mmap(-1, 8192), 0
+block, at = mmap.mmap(-1, 16384), 0
 while True:
-    at = at + 8192 if os.preadv(disk, [block], at) else 0
+    at = at + 16384 if os.preadv(disk, [block], at) else 0
 """
 WRITE = """
 import mmap, os, sys
+os.fork()
 disk = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
-block, size, at = mmap.mmap(-1, 8192), os.lseek(disk, 0, os.SEEK_END), 0
+block, size, at = mmap.mmap(-1, 16384), os.lseek(disk, 0, os.SEEK_END), 0
 while True:
     at = (at + os.pwritev(disk, [block], at)) % size
 """
