@@ -28,7 +28,7 @@ _INTERVAL_COLUMNS = (
     "ordered_by",
     "case",
 )
-_TOTAL_COLUMNS = ("tenant", "limited_seconds", "suspended_seconds", "intervals")
+_TOTAL_COLUMNS = ("tenant", "limited_seconds", "suspended_seconds", "orders")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet takes a cell for a formula (OWASP, "CSV Injection")."""
 
@@ -47,7 +47,7 @@ def totals_csv(totals: Iterable[LimitedTotal]) -> str:
                 each.tenant,
                 _number(each.limited_seconds),
                 _number(each.suspended_seconds),
-                each.intervals,
+                each.orders,
             )
             for each in totals
         ),
@@ -73,13 +73,13 @@ def intervals_table(intervals: Sequence[LimitedTime]) -> Table:
 
 def totals_table(totals: Sequence[LimitedTotal]) -> Table:
     """A line a tenant."""
-    table = _table("tenant", "limited", "of that suspended", "intervals")
+    table = _table("tenant", "limited", "of that suspended", "orders")
     for each in totals:
         table.add_row(
             each.tenant,
             figures.length(each.limited_seconds),
             figures.length(each.suspended_seconds),
-            str(each.intervals),
+            str(each.orders),
         )
     return table
 

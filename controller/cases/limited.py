@@ -1,17 +1,19 @@
 """When tenants were limited or suspended, for service-level accounting. Pure.
 
-An interval begins when its host first said that the limit stands, and ends when the controller
-ended it or its lease ran out, whichever came first. Times are seconds since the epoch, UTC.
+What is accounted for begins when its host first said that the limit stands, and ends when the
+controller ended it or its lease ran out, whichever came first; a limit that was changed meanwhile
+makes an interval for each allowance. Times are seconds since the epoch, UTC.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 
+from controller.cases.model import EarlierAllowance
 from controller.storage.stood import StoodRow
 from fairuse_protocol.limits import Held
 from fairuse_protocol.messages import Allowance
@@ -24,6 +26,7 @@ class _Allowed(msgspec.Struct):
     """What is read of an order's document, whose evidence is long."""
 
     allowance: Allowance
+    earlier: tuple[EarlierAllowance, ...] = ()
 
 
 _allowed_decoder = msgspec.json.Decoder(_Allowed)
@@ -39,13 +42,13 @@ class LimitedInterval:
     host: str
     held: Held
     allowance: Allowance | None
-    """As it was last; None: nothing was allowed, in a suspension."""
+    """None: nothing was allowed, in a suspension."""
     ordered_by: str
     """An operator's name; empty: the rule."""
     start: float
     end: float
     goes_on: bool
-    """Whether it stood on after `end`."""
+    """Whether it stood on after `end`, as it was then."""
 
     @property
     def span(self) -> Span:
@@ -61,15 +64,15 @@ class TenantTotal:
     limited_seconds: float
     """In which anything of the tenant was held, suspensions included."""
     suspended_seconds: float
-    intervals: int
+    orders: int
+    """How many limits and suspensions that were."""
 
 
 def intervals(
     rows: Iterable[StoodRow], start: float, end: float, *, now: float
 ) -> list[LimitedInterval]:
     """What stood from `start` to `end`, cut to that, and to what has passed by `now`."""
-    cut = (_interval(row, start, end, now) for row in rows)
-    return [each for each in cut if each is not None]
+    return [each for row in rows for each in _intervals(row, start, end, now)]
 
 
 def totals(found: Iterable[LimitedInterval]) -> list[TenantTotal]:
@@ -84,7 +87,7 @@ def totals(found: Iterable[LimitedInterval]) -> list[TenantTotal]:
             suspended_seconds=covered_seconds(
                 each.span for each in theirs if each.held == "suspension"
             ),
-            intervals=len(theirs),
+            orders=len({each.order for each in theirs}),
         )
         for tenant, theirs in by_tenant.items()
     ]
@@ -99,26 +102,32 @@ def covered_seconds(spans: Iterable[Span]) -> float:
     return total
 
 
-def _interval(row: StoodRow, start: float, end: float, now: float) -> LimitedInterval | None:
+def _intervals(row: StoodRow, start: float, end: float, now: float) -> Iterator[LimitedInterval]:
     over = row.lease_until if row.ended_at is None else min(row.ended_at, row.lease_until)
-    began, until = max(row.confirmed_at, start), min(over, end, now)
-    if until <= began:
-        return None
-    return LimitedInterval(
-        order=row.id,
-        case_id=row.case_id,
-        tenant=row.tenant,
-        host=row.host,
-        held=msgspec.convert(row.resource, Held),
-        allowance=_allowance(row),
-        ordered_by=row.ordered_by or "",
-        start=began,
-        end=until,
-        goes_on=over > until,
-    )
+    since = row.confirmed_at
+    for allowance, changed_at in _allowances(row):
+        until = min(over, changed_at)
+        began, ended = max(since, start), min(until, end, now)
+        if ended > began:
+            yield LimitedInterval(
+                order=row.id,
+                case_id=row.case_id,
+                tenant=row.tenant,
+                host=row.host,
+                held=msgspec.convert(row.resource, Held),
+                allowance=allowance,
+                ordered_by=row.ordered_by or "",
+                start=began,
+                end=ended,
+                goes_on=until > ended,
+            )
+        since = max(since, until)
 
 
-def _allowance(row: StoodRow) -> Allowance | None:
+def _allowances(row: StoodRow) -> list[tuple[Allowance | None, float]]:
+    """What was allowed, one after another, and until when at the latest."""
     if not row.document:
-        return None
-    return _allowed_decoder.decode(row.document).allowance
+        return [(None, row.lease_until)]
+    allowed = _allowed_decoder.decode(row.document)
+    before = [(each.allowance, each.until) for each in allowed.earlier]
+    return [*before, (allowed.allowance, row.lease_until)]

@@ -356,6 +356,7 @@ def _changed(
     moved = msgspec.structs.replace(
         limit,
         allowance=change.allowance,
+        first_allowance=limit.allowance if limit.first_allowance is None else limit.first_allowance,
         fair_share=verdict.samples[-1].fair_share,
         changed_at=now,
     )

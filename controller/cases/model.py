@@ -31,16 +31,19 @@ class Effect(Message):
 
 
 class StandingLimit(Message):
-    """The limit that a case has ordered. `unlimited_use` is what was used before it."""
+    """The limit that a case has ordered."""
 
     order: str
     allowance: float
     """In the resource's own unit, as in evidence (disk: share of what the disks can do)."""
     fair_share: float
     unlimited_use: float
+    """What was used before it."""
     ordered_at: float
     changed_at: float
     lease_until: float
+    first_allowance: float | None = None
+    """Where it has been changed since."""
     confirmed_at: float | None = None
     """When its host first said that it stands."""
 
@@ -213,6 +216,13 @@ class NoticeDocument(Message):
     mode: Mode
 
 
+class EarlierAllowance(Message):
+    """What an order allowed before it was changed."""
+
+    allowance: Allowance
+    until: float
+
+
 class OrderDocument(Message):
     """What an order in the store says besides its columns."""
 
@@ -221,3 +231,5 @@ class OrderDocument(Message):
     evidence: Verdict
     """What the order, or its last change, rested on, and the rule that judged it (promise 9)."""
     rule: KeptRule
+    earlier: tuple[EarlierAllowance, ...] = ()
+    """Oldest first."""

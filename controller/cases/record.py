@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.model import (
     Case,
+    EarlierAllowance,
     EndLimit,
     NoticeDocument,
     NoticeKind,
@@ -24,6 +25,7 @@ _OVERTAKEN: tuple[NoticeKind, ...] = ("first-notice", "reminder")
 """What a case that has closed leaves nothing to say of; the outbox decides."""
 
 _case_decoder = msgspec.json.Decoder(Case)
+_order_decoder = msgspec.json.Decoder(OrderDocument)
 
 
 class StaleCase(Exception):
@@ -146,16 +148,14 @@ async def _store_order(
     previous: Case | None,
     now: float,
 ) -> None:
-    document = _text(
-        OrderDocument(
-            allowance=order.allowance,
-            fair_share=order.fair_share,
-            evidence=order.evidence,
-            rule=order.rule,
-        )
+    document = OrderDocument(
+        allowance=order.allowance,
+        fair_share=order.fair_share,
+        evidence=order.evidence,
+        rule=order.rule,
     )
     if previous is not None and previous.limit is not None and previous.limit.order == order.order:
-        await orders.change(connection, order.order, document)
+        await _change_order(connection, order.order, document, now)
         return
     await orders.issue(
         connection,
@@ -169,8 +169,20 @@ async def _store_order(
         notice_id=order.notice,
         ordered_by=order.ordered_by,
         reason=order.reason,
-        document=document,
+        document=_text(document),
     )
+
+
+async def _change_order(
+    connection: AsyncConnection, order: str, document: OrderDocument, now: float
+) -> None:
+    """What it allowed until now stays on record, for accounting."""
+    stored = await orders.document(connection, order)
+    if stored is not None:
+        before = _order_decoder.decode(stored)
+        earlier = (*before.earlier, EarlierAllowance(allowance=before.allowance, until=now))
+        document = msgspec.structs.replace(document, earlier=earlier)
+    await orders.change(connection, order, _text(document))
 
 
 def _text(document: object) -> str:

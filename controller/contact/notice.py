@@ -27,6 +27,7 @@ from controller.fairshare.sentence import amount, duration, sentence
 from controller.language.catalogue import ENGLISH, Language, languages
 from controller.language.figures import whole
 from controller.tenants import TenantContact
+from fairuse_protocol.messages import Resource
 
 LetterKind = NoticeKind | Literal["policy-change", "agreement-ending", "agreement-ended"]
 """What a letter can be: a notice about a case, or an announcement."""
@@ -280,12 +281,24 @@ def limit_figures(
     until = min(limit.lease_until, now) if case.limit is None else limit.lease_until
     return (
         (gettext("Use before the limit"), amount(case.resource, limit.unlimited_use, language)),
-        (gettext("The limit"), amount(case.resource, limit.allowance, language)),
+        *_limit_sizes(case.resource, limit, language),
         (gettext("Its fair share"), amount(case.resource, limit.fair_share, language)),
         (
             gettext("In force"),
             wording.span(limit.confirmed_at or limit.ordered_at, until, language, of.zone),
         ),
+    )
+
+
+def _limit_sizes(
+    resource: Resource, limit: StandingLimit, language: Language
+) -> tuple[tuple[str, str], ...]:
+    last = amount(resource, limit.allowance, language)
+    if limit.first_allowance is None:
+        return ((language.gettext("The limit"), last),)
+    return (
+        (language.gettext("The limit at first"), amount(resource, limit.first_allowance, language)),
+        (language.gettext("The limit at last"), last),
     )
 
 

@@ -81,6 +81,14 @@ async def _require_accepted(connection: AsyncConnection, notice_id: str) -> None
         )
 
 
+async def document(connection: AsyncConnection, id: str) -> str | None:  # noqa: A002
+    """What an order says besides its columns; None: there is no such order."""
+    found: str | None = await connection.scalar(
+        sa.select(_orders.c.document).where(_orders.c.id == id)
+    )
+    return found
+
+
 async def change(connection: AsyncConnection, id: str, document: str) -> bool:  # noqa: A002
     """Replace a standing order's document. False, and no change, if it has ended."""
     done = await connection.execute(

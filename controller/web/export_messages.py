@@ -38,9 +38,9 @@ class LimitedTime(Message):
     until: Instant
     seconds: float
     goes_on: bool
-    """Whether it stood on after `until`."""
+    """Whether it stood on after `until`, with this allowance."""
     allowance: Allowance | None
-    """As it was last; None in a suspension."""
+    """A limit that was changed is told in parts, one for each; None in a suspension."""
     ordered_by: str | None
     """The operator who ordered it by name; None: the rule did."""
     case: str
@@ -54,7 +54,8 @@ class LimitedTotal(Message):
     limited_seconds: float
     """In which anything of the tenant was held, suspensions included."""
     suspended_seconds: float
-    intervals: int
+    orders: int
+    """How many limits and suspensions that were; a limit that was changed is one."""
 
 
 class LimitedAnswer(Message):

@@ -73,6 +73,25 @@ def test_what_stands_still_goes_on_and_what_is_cut_says_so() -> None:
     assert whole.allowance.cores == 2.5
 
 
+def test_a_limit_that_was_changed_is_told_with_what_it_allowed_when() -> None:
+    document = (
+        '{"allowance":{"cores":1.5},"earlier":[{"allowance":{"cores":3.5},"until":120.0},'
+        '{"allowance":{"cores":2.5},"until":150.0}]}'
+    )
+    found = intervals([dataclasses.replace(ROW, document=document)], 0.0, 900.0, now=900.0)
+    told = [
+        (each.start, each.end, each.allowance and each.allowance.cores, each.goes_on)
+        for each in found
+    ]
+    assert told == [
+        (100.0, 120.0, 3.5, False),
+        (120.0, 150.0, 2.5, False),
+        (150.0, 200.0, 1.5, False),
+    ]
+    (total,) = totals(found)
+    assert (total.limited_seconds, total.orders) == (100.0, 1)
+
+
 async def recorded(world: World) -> list[StoodRow]:
     async with world.database.read() as connection:
         return await stood.between(connection, 0.0, world.now + 1)
@@ -126,3 +145,19 @@ def _frozen(told: SuspendOrder) -> HeldSuspension:
         ordered_by=told.ordered_by,
         reason=told.reason,
     )
+
+
+async def test_what_a_changed_limit_allowed_before_stays_on_record(world: World) -> None:
+    await world.reports(10)
+    await world.deliver()
+    await world.until(lambda case: case.state == "limited")
+    for _ in range(6):
+        await world.report(BUSY, limiter=world.holding())
+    case = await world.only_case()
+    assert case.limit is not None
+    assert case.limit.first_allowance is not None, "it was changed, as others still wait"
+    found = intervals(await recorded(world), 0.0, world.now, now=world.now)
+    allowed = [each.allowance.cores for each in found if each.allowance is not None]
+    assert allowed[0] == case.limit.first_allowance
+    assert allowed[-1] == case.limit.allowance
+    assert len(allowed) > 1

@@ -33,7 +33,7 @@ async def test_limited_time_is_exported_for_people_spreadsheets_and_programs(
     assert (interval["case"], interval["held"]) == (case_id, "cpu")
     assert interval["allowance"]["cores"] > 0
     assert document["totals"] == [
-        {"tenant": "hog", "limited_seconds": 60, "suspended_seconds": 0, "intervals": 1}
+        {"tenant": "hog", "limited_seconds": 60, "suspended_seconds": 0, "orders": 1}
     ]
     listed = await fairuse("export", "limited", *SPAN, "--csv", served=served)
     (row,) = csv.DictReader(io.StringIO(listed.out))
