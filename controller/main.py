@@ -13,6 +13,7 @@ from typing import get_args
 import sqlalchemy as sa
 
 from controller.contact.inbound.pipe import take_mail
+from controller.language.catalogue import CatalogueError
 from controller.settings import ControllerSettings, load_controller_settings
 from controller.storage import tokens
 from controller.storage.database import Database, StorageError
@@ -41,7 +42,7 @@ def main() -> None:
 
             sys.exit(asyncio.run(serve(settings)))
         print(asyncio.run(_on_database(settings, arguments)))
-    except (SettingsError, StorageError, CommandRefused) as error:
+    except (SettingsError, StorageError, CatalogueError, CommandRefused) as error:
         print(f"fairuse-controller: {error}", file=sys.stderr)
         sys.exit(2)
 

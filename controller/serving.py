@@ -59,7 +59,14 @@ async def serve(settings: ControllerSettings) -> int:
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _ask_to_stop, stop, number)
+    status = await _serve(settings, stop)
+    _log.info("the controller has stopped")
+    return status
+
+
+async def _serve(settings: ControllerSettings, stop: asyncio.Event) -> int:
+    """Everything opened, run until `stop`, and closed."""
     tls = _tls(settings.listen)
     database = await Database.open(settings.storage.database)
     try:
@@ -92,6 +99,17 @@ async def serve(settings: ControllerSettings) -> int:
                 await services.lookup.close()
     finally:
         await database.close()
+
+
+def _ask_to_stop(stop: asyncio.Event, number: signal.Signals) -> None:
+    """Once is enough: who sends it again waits for the same end."""
+    if not stop.is_set():
+        _log.info(
+            "%s: the controller stops; what is under way has %g s to end",
+            number.name,
+            _SHUTDOWN_SECONDS,
+        )
+    stop.set()
 
 
 async def build_services(

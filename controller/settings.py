@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from controller.lookup_settings import Directory
-from controller.loopback import is_loopback
+from controller.loopback import is_loopback, stays_inside
 from fairuse_protocol.settings import Settings, load_settings, require
 from fairuse_protocol.units import Duration
 
@@ -21,6 +22,8 @@ _PLAIN_ADDRESS = re.compile(
     rf"[a-z0-9._-]{{1,{MAILBOX_CHARACTERS}}}@[a-z0-9]([a-z0-9.-]{{0,250}}[a-z0-9])?", re.IGNORECASE
 )
 _LEAST_KEPT_SECONDS = 30 * 86400
+_LEAST_LINK_SECONDS = 7 * 86400
+"""The longest deadline of the policies that are shipped, 3 days, with more time twice over."""
 
 
 class Listen(Settings):
@@ -209,7 +212,27 @@ class Contact(Settings):
     limit that started or ended a customer is always told."""
 
     def __post_init__(self) -> None:
-        """A tenant who is never written to could never be limited by rule."""
+        """A tenant who is never written to, or cannot answer, could never be limited by rule."""
+        require(
+            bool(self.provider_name.strip()) and self.provider_name.isprintable(),
+            "provider_name",
+            expected="the name that your customers know you by, in one line",
+            found=f'"{self.provider_name}"',
+        )
+        require(
+            _is_safe_page(self.page_url),
+            "page_url",
+            expected="https://NAME, as customers' browsers find this controller; http:// for "
+            "localhost and private addresses only, since the links in it are secrets",
+            found=f'"{self.page_url}"',
+        )
+        require(
+            self.link_valid >= _LEAST_LINK_SECONDS,
+            "link_valid",
+            expected=f"{Duration(_LEAST_LINK_SECONDS)} or more: a customer who was given days to "
+            "answer has to be able to",
+            found=str(self.link_valid),
+        )
         require(self.most_a_day >= 1, "most_a_day", expected="1 or more", found=self.most_a_day)
         require(
             self.group_interval <= 3600,
@@ -217,6 +240,18 @@ class Contact(Settings):
             expected="at most 1h: neighbours are waiting",
             found=str(self.group_interval),
         )
+
+
+def _is_safe_page(url: str) -> bool:
+    """Whether links below `url` can be opened, and nobody on the way reads them."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.query or parts.fragment:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and stays_inside(host))
 
 
 class ControllerSettings(Settings):

@@ -25,7 +25,7 @@ from fairuse_cli.options import (
 from fairuse_cli.tables import agreements_table
 from fairuse_protocol.messages import Resource
 
-_WHEN = 'A time such as "2026-11-01 14:00", or a length of time from now such as "3d".'
+_WHEN = 'A time in UTC such as "2026-11-01 14:00", or a length of time from now such as "3d".'
 
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="Whom it is agreed with.")]
 Until = Annotated[str, typer.Option("--until", help=_WHEN)]

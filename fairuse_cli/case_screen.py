@@ -8,6 +8,7 @@ from rich.text import Text
 
 from controller.cases.model import Case
 from controller.fairshare.sentence import waited
+from controller.storage.told import DeliveryTry
 from controller.web.messages import CaseAnswer, Notice, case_line
 from fairuse_cli import figures
 from fairuse_cli.requests import asked
@@ -26,11 +27,11 @@ def case_screen(answer: CaseAnswer, *, width: int, plain: bool) -> RenderableTyp
     if answer.case.verdict.samples:
         room = max(1, min(_CHART_WIDTH, width - _CHART_MARGINS))
         parts += ["", _chart(answer, room, plain=plain)]
-    parts += ["", Text("What happened", "bold"), _timeline(answer)]
+    parts += ["", Text("What happened (UTC)", "bold"), _timeline(answer)]
     if answer.notices:
-        parts += ["", Text("Notices", "bold"), _notices(answer)]
+        parts += ["", Text("Notices (UTC)", "bold"), _notices(answer)]
     if answer.mails:
-        parts += ["", Text("Mail that came back", "bold"), _mails(answer)]
+        parts += ["", Text("Mail that came back (UTC)", "bold"), _mails(answer)]
     return Group(*parts)
 
 
@@ -138,7 +139,7 @@ def _chart(answer: CaseAnswer, width: int, *, plain: bool) -> Text:
     top = max(*used, fair) * 1.05 or 1.0
     lines = figures.columns(used, top, _CHART_HEIGHT, plain=plain)
     fair_row = _CHART_HEIGHT - 1 - min(int(fair / top * _CHART_HEIGHT), _CHART_HEIGHT - 1)
-    chart = Text(f"Use over the window, in {figures.UNITS[case.resource]}\n", "bold")
+    chart = Text(f"Use over the window, in {figures.UNITS[case.resource]} (UTC)\n", "bold")
     for row, line in enumerate(lines):
         chart.append(f"{_axis(case, top, fair, row, fair_row):>8} ", "not bold")
         bars, tail = line, ""
@@ -147,8 +148,8 @@ def _chart(answer: CaseAnswer, width: int, *, plain: bool) -> Text:
             bars, tail = line.replace(" ", dash), f"{dash * 2} fair share"
         chart.append(bars, "not bold red" if row < fair_row else "not bold green")
         chart.append(f"{tail}\n", "not bold")
-    first = figures.clock(samples[0].ended_at - samples[0].seconds, answer.at)
-    last = figures.clock(samples[-1].ended_at, answer.at)
+    first = figures.bare_clock(samples[0].ended_at - samples[0].seconds, answer.at)
+    last = figures.bare_clock(samples[-1].ended_at, answer.at)
     gap = max(len(used) - len(first) - len(last), 1)
     chart.append(f"{'':9}{first}{'':{gap}}{last}", "not bold")
     return chart
@@ -170,7 +171,7 @@ def _timeline(answer: CaseAnswer) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for entry in answer.timeline:
-        at = figures.clock(entry.at, answer.at)
+        at = figures.bare_clock(entry.at, answer.at)
         table.add_row(at, Text(entry.event), Text(entry.actor), Text(entry.text))
     return table
 
@@ -182,7 +183,7 @@ def _notices(answer: CaseAnswer) -> Table:
     table.add_column(overflow="fold")
     for notice in answer.notices:
         table.add_row(
-            figures.clock(notice.queued_at, answer.at),
+            figures.bare_clock(notice.queued_at, answer.at),
             notice.kind,
             Text("\n".join((_delivery(notice, answer.at), *_tries(notice, answer.at)))),
         )
@@ -197,21 +198,23 @@ def _mails(answer: CaseAnswer) -> Table:
     table.add_column(overflow="fold")
     for mail in answer.mails:
         said = "\n".join(part for part in (mail.sender, mail.subject, mail.text) if part)
-        table.add_row(figures.clock(mail.received_at, answer.at), mail.outcome, Text(said))
+        table.add_row(figures.bare_clock(mail.received_at, answer.at), mail.outcome, Text(said))
     return table
 
 
 def _delivery(notice: Notice, now: float) -> str:
     said = f": {notice.answer}" if notice.answer else ""
     if notice.accepted_at is not None:
-        return f"accepted {figures.clock(notice.accepted_at, now)} by {notice.channel}{said}"
+        return f"accepted {figures.bare_clock(notice.accepted_at, now)} by {notice.channel}{said}"
     if notice.failed_at is not None:
-        return (f"given up after {notice.tries} tries" if notice.tries else "not sent") + said
+        tries = "1 try" if notice.tries == 1 else f"{notice.tries} tries"
+        return (f"given up after {tries}" if notice.tries else "not sent") + said
     if notice.next_try_at is None:
         return "waiting to be sent"
     if notice.tries == 0:
-        return f"to be sent {figures.clock(notice.next_try_at, now)}"
-    return f"tried {notice.tries} times, next {figures.clock(notice.next_try_at, now)}{said}"
+        return f"to be sent {figures.bare_clock(notice.next_try_at, now)}"
+    tried = "once" if notice.tries == 1 else f"{notice.tries} times"
+    return f"tried {tried}, next {figures.bare_clock(notice.next_try_at, now)}{said}"
 
 
 def _tries(notice: Notice, now: float) -> list[str]:
@@ -220,10 +223,15 @@ def _tries(notice: Notice, now: float) -> list[str]:
     if len(shown) < 2 and all(each.outcome == "accepted" for each in shown):
         return []
     lines = [
-        f"{figures.clock(each.at, now)} {each.contact}, {each.channel}: "
-        f"{each.outcome}: {each.answer}"
+        f"{figures.bare_clock(each.at, now)} {_whose(each)}: {each.outcome}: {each.answer}"
         for each in shown
     ]
     if len(notice.deliveries) > len(shown):
-        lines.insert(0, f"{len(notice.deliveries) - len(shown)} tries before")
+        before = len(notice.deliveries) - len(shown)
+        lines.insert(0, f"{before} {'try' if before == 1 else 'tries'} before")
     return lines
+
+
+def _whose(tried: DeliveryTry) -> str:
+    """Of mail that came back from a contact who is not listed any more the channel is left."""
+    return f"{tried.contact}, {tried.channel}" if tried.contact else tried.channel

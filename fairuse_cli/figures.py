@@ -75,9 +75,14 @@ def length(seconds: float) -> str:
 
 
 def clock(at: float, now: float) -> str:
-    """A time of day here, with the date when it is not the same day as `now`."""
-    moment = datetime.fromtimestamp(at, UTC).astimezone()
-    today = datetime.fromtimestamp(now, UTC).astimezone()
+    """A time of day in UTC, as histories and exports have it, with the date when it is not the
+    same day as `now`: "14:05:12 UTC"."""
+    return f"{bare_clock(at, now)} UTC"
+
+
+def bare_clock(at: float, now: float) -> str:
+    """The same where a heading says that it is UTC."""
+    moment, today = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(now, UTC)
     return moment.strftime("%H:%M:%S" if moment.date() == today.date() else "%Y-%m-%d %H:%M")
 
 

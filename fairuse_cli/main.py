@@ -12,12 +12,13 @@ from typing import NoReturn
 
 import typer
 
+from controller.language.catalogue import CatalogueError
 from fairuse_cli import agreements, announcements, requests, steps, views
 from fairuse_cli.audit import audit_app
 from fairuse_cli.backtest import backtest
 from fairuse_cli.demo.command import demo
 from fairuse_cli.export import export_app
-from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, CommandFailed
+from fairuse_cli.failures import EXIT_STATUSES, INTERNAL, USAGE, CommandFailed
 from fairuse_cli.forget import forget
 from fairuse_cli.policy import policy_app
 from fairuse_cli.run import run
@@ -76,6 +77,9 @@ def main() -> NoReturn:
     except CommandFailed as failure:
         print(f"fairuse: {failure}", file=sys.stderr)
         sys.exit(failure.status)
+    except CatalogueError as error:
+        print(f"fairuse: {error}", file=sys.stderr)
+        sys.exit(USAGE)
     except Exception:  # noqa: BLE001 - a defect, which may not look like the controller's refusal
         traceback.print_exc()
         sys.exit(INTERNAL)

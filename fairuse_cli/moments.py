@@ -8,24 +8,37 @@ from datetime import UTC, datetime, timedelta
 from fairuse_cli.failures import USAGE, CommandFailed
 from fairuse_protocol.units import Duration
 
+_TOO_LATE = 1e11
+"""As the controller takes times: the year 5138."""
+
 
 def moment(option: str, typed: str, *, now: float) -> float:
-    """A time here, or a length of time from `now`: "2026-11-01", "2026-11-01 14:00", "3d".
+    """A time in UTC, or a length of time from `now`: "2026-11-01", "2026-11-01 14:00", "3d".
 
-    Returns seconds since the epoch; a date alone is its first minute. CommandFailed names `option`.
+    Another offset than UTC's can be typed behind it. Returns seconds since the epoch; a date alone
+    is its first minute. CommandFailed names `option`.
     """
     try:
         return now + Duration.parse(typed)
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(typed).astimezone().timestamp()
+        found = datetime.fromisoformat(typed)
+        at = (found.replace(tzinfo=UTC) if found.tzinfo is None else found).timestamp()
     except (ValueError, OverflowError) as error:
         raise CommandFailed(
             USAGE,
-            f'{option}: expected a time such as "2026-11-01" or "2026-11-01 14:00", or a length '
-            f'of time from now such as "3d" or "2h 30m", found "{typed}"',
+            f'{option}: expected a time such as "2026-11-01" or "2026-11-01 14:00" (UTC; '
+            '"2026-11-01T14:00+01:00" for another zone), or a length of time from now such as '
+            f'"3d" or "2h 30m", found "{typed}"',
         ) from error
+    if at >= _TOO_LATE:
+        raise CommandFailed(
+            USAGE,
+            f'{option}: expected a time before the year 5138, found "{typed}"; for something '
+            "open-ended take a day far away, such as 2099-12-31",
+        )
+    return at
 
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -65,8 +78,13 @@ def share(option: str, typed: str) -> float:
     try:
         if not percent or rest.strip():
             raise ValueError
-        return float(number) / 100
+        found = float(number) / 100
     except ValueError as error:
         raise CommandFailed(
             USAGE, f'{option}: expected a percentage such as "50%", found "{typed}"'
         ) from error
+    if not 0 < found <= 1:
+        raise CommandFailed(
+            USAGE, f'{option}: expected more than 0% and at most 100% of the host, found "{typed}"'
+        )
+    return found

@@ -41,7 +41,8 @@ def grant(
         bool, typer.Option("--exempt", help="An agreement to whatever is used: no case.")
     ] = False,
     until: Annotated[
-        str | None, typer.Option("--until", help="Until then, and not as asked; a time, or 3d.")
+        str | None,
+        typer.Option("--until", help="Until then, and not as asked; a time in UTC, or 3d."),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,

@@ -133,8 +133,8 @@ def agreements_table(agreements: Sequence[Agreement], now: float) -> Table:
     table.add_column("agreement", no_wrap=True)
     table.add_column("tenant", overflow="fold")
     table.add_column("may", overflow="fold")
-    table.add_column("from", overflow="fold")
-    table.add_column("until", overflow="fold")
+    table.add_column("from\nUTC", overflow="fold")
+    table.add_column("until\nUTC", overflow="fold")
     table.add_column("agreed with", overflow="fold")
     table.add_column("", no_wrap=True)
     for agreement in agreements:
@@ -143,8 +143,8 @@ def agreements_table(agreements: Sequence[Agreement], now: float) -> Table:
             agreement.id,
             agreement.tenant,
             figures.agreed(agreement),
-            figures.clock(agreement.begins_at, now),
-            figures.clock(agreement.withdrawn_at or agreement.ends_at, now),
+            figures.bare_clock(agreement.begins_at, now),
+            figures.bare_clock(agreement.withdrawn_at or agreement.ends_at, now),
             agreement.agreed_with,
             Text(state, "" if state == "in-force" else "dim"),
         )

@@ -13,6 +13,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -29,6 +30,7 @@ _CONTACT_KEYS = {
     for key in TenantContact.__struct_fields__
     if key not in _NOT_FROM_OUTSIDE
 }
+_COLUMN_OF = {key: column for column, key in _CONTACT_KEYS.items()}
 _LISTS = frozenset(
     field.name
     for field in msgspec.structs.fields(TenantContact)
@@ -142,19 +144,59 @@ def _take(row: dict[str, str], number: int, tenants: dict[str, _Lines], faults: 
 def _entry(lines: _Lines, faults: list[str]) -> Tenant | None:
     contacts = []
     for number, said in zip(lines.numbers, lines.contacts, strict=True):
-        try:
-            contact = msgspec.convert(said, TenantContact)
-        except msgspec.ValidationError as error:
-            faults.append(f"{number}: {error}")
-            continue
+        good, wrong = _usable(said, TenantContact, _COLUMN_OF)
+        contact = msgspec.convert(good, TenantContact)
         contacts.append(contact)
         if fault := fault_in(contact):
-            faults.append(f"{number}: {fault}")
-    try:
-        return msgspec.convert({**lines.said, "contacts": contacts}, Tenant)
-    except msgspec.ValidationError as error:
-        faults.append(f"{lines.first}: {error}")
+            wrong.append(fault)
+        faults.extend(f"{number}: {fault}" for fault in wrong)
+    good, wrong = _usable({**lines.said}, Tenant, {})
+    faults.extend(f"{lines.first}: {fault}" for fault in wrong)
+    return None if wrong else msgspec.convert({**good, "contacts": contacts}, Tenant)
+
+
+def _usable(
+    said: dict[str, object], kind: type[Tenant | TenantContact], columns: dict[str, str]
+) -> tuple[dict[str, object], list[str]]:
+    """What can be used of what a line says, and what is wrong with each of the others: one fault
+    must not hide the next. `columns`: the column of a key that is called otherwise."""
+    good: dict[str, object] = {}
+    faults = []
+    for key, value in said.items():
+        try:
+            msgspec.convert({key: value}, kind)
+        except msgspec.ValidationError as error:
+            column = columns.get(key, key)
+            faults.append(_in_words(column, key, value, kind) or _with_column(column, key, error))
+        else:
+            good[key] = value
+    return good, faults
+
+
+def _in_words(
+    column: str, key: str, value: object, kind: type[Tenant | TenantContact]
+) -> str | None:
+    """What is wrong with a value of which only some are allowed; None: there is no such list."""
+    allowed = _allowed(key, kind)
+    given = value if isinstance(value, tuple) else (value,)
+    wrong = [each for each in given if each not in allowed]
+    if not allowed or not wrong:
         return None
+    some = "" if isinstance(value, tuple) else "one of "
+    found = ", ".join(f'"{each}"' for each in wrong)
+    return f"{column}: expected {some}{', '.join(allowed)}, found {found}"
+
+
+def _allowed(key: str, kind: type[Tenant | TenantContact]) -> tuple[str, ...]:
+    """The values that this key can have, where they are counted."""
+    hint = get_type_hints(kind)[key]
+    item = get_args(hint)[0] if get_origin(hint) is tuple else hint
+    return get_args(item) if get_origin(item) is Literal else ()
+
+
+def _with_column(column: str, key: str, error: msgspec.ValidationError) -> str:
+    """As the setting itself says it, under the column's name."""
+    return f"{column}: {str(error).removeprefix(f'{key}: ')}"
 
 
 def _told(path: Path, faults: list[str]) -> str:

@@ -9,7 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from controller.web.messages import CaseLine, CaseList, HostList, PauseAnswer, TenantList
+from controller.web.gate_messages import GateAnswer
+from controller.web.messages import CaseLine, CaseList, TenantList
 from fairuse_cli import figures
 from fairuse_cli.client import Client, decode
 from fairuse_cli.failures import UNREACHABLE, CommandFailed
@@ -49,8 +50,7 @@ def frame(client: Client, console: Console, *, host: str | None) -> RenderableTy
     """What is to be seen now."""
     rows = console.height - _HEADER_LINES if console.is_terminal else _PIPED_ROWS
     tenants = decode(client.get("tenants", host=host, limit=max(1, rows)), TenantList)
-    hosts = decode(client.get("hosts", limit=1000), HostList)
-    paused = decode(client.get("pause"), PauseAnswer).paused
+    gate = decode(client.get("gate"), GateAnswer)
     cases = open_cases(client, host=host)
     table = tenants_table(
         tenants.tenants,
@@ -58,7 +58,7 @@ def frame(client: Client, console: Console, *, host: str | None) -> RenderableTy
         bar_width=_BAR_WIDTH if console.width >= _WIDE_ENOUGH_FOR_BARS else 0,
         plain=is_plain(console),
     )
-    return Group(_header(tenants.at, hosts, list(cases.values()), paused=paused), "", table)
+    return Group(_header(tenants.at, gate, list(cases.values())), "", table)
 
 
 def open_cases(client: Client, *, host: str | None) -> dict[tuple[str, str], CaseLine]:
@@ -67,14 +67,13 @@ def open_cases(client: Client, *, host: str | None) -> dict[tuple[str, str], Cas
     return {(case.host, case.tenant): case for case in reversed(listed) if case.state != "closed"}
 
 
-def _header(at: float, hosts: HostList, cases: list[CaseLine], *, paused: bool) -> Text:
+def _header(at: float, gate: GateAnswer, cases: list[CaseLine]) -> Text:
     limited = sum(case.state == "limited" for case in cases)
-    tenants = sum(host.tenants for host in hosts.hosts)
     text = Text.assemble(
         (f"fairuse {figures.clock(at, at)}", "bold"),
-        f"  {len(hosts.hosts)} hosts, {tenants} tenants; "
+        f"  {gate.hosts} hosts, {gate.tenants} tenants; "
         f"{len(cases)} with an open case, {limited} limited",
     )
-    if paused:
+    if gate.paused:
         text.append("  ALL ENFORCEMENT PAUSED", "bold reverse")
     return text

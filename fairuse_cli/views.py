@@ -8,7 +8,8 @@ import msgspec
 import typer
 
 from controller.cases.model import OPEN_STATES, State
-from controller.web.messages import CaseAnswer, CaseList, HostList, PauseAnswer, TenantList
+from controller.web.gate_messages import GateAnswer
+from controller.web.messages import CaseAnswer, CaseList, HostList, TenantList
 from fairuse_cli.case_screen import case_screen
 from fairuse_cli.client import decode
 from fairuse_cli.lookup import with_case
@@ -23,37 +24,52 @@ from fairuse_cli.options import (
     console_for_output,
     print_json,
 )
-from fairuse_cli.tables import cases_table, host_notes, hosts_table, is_plain, tenants_table
+from fairuse_cli.tables import (
+    STATE_STYLES,
+    cases_table,
+    host_notes,
+    hosts_table,
+    is_plain,
+    tenants_table,
+)
 from fairuse_cli.top import open_cases, show_top
 
 
 def status(as_json: AsJson = False, url: Url = None, token_file: TokenFile = None) -> None:
     """Whether the controller answers, and how things stand."""
     client = client_for(url, token_file)
-    hosts = decode(client.get("hosts", limit=1000), HostList)
-    paused = decode(client.get("pause"), PauseAnswer).paused
+    gate = decode(client.get("gate"), GateAnswer)
     counts = {
         state: len(decode(client.get("cases", state=state, limit=1000), CaseList).cases)
         for state in OPEN_STATES
     }
     if as_json:
         summary = {
-            "at": hosts.at,
+            "at": gate.at,
             "url": client.url,
-            "paused": paused,
-            "hosts": len(hosts.hosts),
-            "tenants": sum(host.tenants for host in hosts.hosts),
+            "mode": gate.mode,
+            "paused": gate.paused,
+            "hosts": gate.hosts,
+            "tenants": gate.tenants,
             "open_cases": counts,
+            "problems": gate.problems,
         }
         print_json(msgspec.json.encode(summary))
         return
     console = console_for_output()
     console.print(f"{client.url} answers")
-    console.print(f"enforcement  {'PAUSED' if paused else 'as configured'}")
-    tenants = sum(host.tenants for host in hosts.hosts)
-    console.print(f"hosts        {len(hosts.hosts)}, with {tenants} tenants")
+    console.print(f"enforcement  {'PAUSED' if gate.paused else f'as configured, mode {gate.mode}'}")
+    console.print(f"hosts        {gate.hosts}, with {gate.tenants} tenants")
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     console.print(f"open cases   {states}")
+    if held := counts["held"]:
+        waits = "1 case waits" if held == 1 else f"{held} cases wait"
+        console.print(
+            f"HELD         {waits} for a person: fairuse cases --state held",
+            style=STATE_STYLES["held"],
+        )
+    for problem in gate.problems:
+        console.print(f"PROBLEM      {problem}", style="bold red")
 
 
 def hosts(

@@ -23,6 +23,7 @@ SettingsType = TypeVar("SettingsType")
 
 _PARSED_FROM_TEXT = (Duration, Rate, Size)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<key>[^`]+)`")
+_MISSING_FIELD = re.compile(r"Object missing required field `(?P<key>[^`]+)`")
 _AT_PATH = re.compile(r"(?P<reason>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.(?P<key>\w+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
 _OWN_KEY = re.compile(r"(?P<key>[a-z_]+(?:\.[a-z_]+|\[\d+\])*): (?=expected )")
@@ -107,6 +108,9 @@ def _explain(
         close = difflib.get_close_matches(unknown["key"], fields, n=1)
         hint = f'; did you mean "{close[0]}"?' if close else ""
         return f'{where}unknown key "{unknown["key"]}"{hint}', (*path, unknown["key"])
+    if _MISSING_FIELD.match(reason):
+        where = f"{_written(path)}: " if path else ""
+        return f"{where}{_what_is_missing(path, raw, settings_type)}", path
     own = _OWN_KEY.match(reason)
     if own:
         path, reason = (*path, *_own_steps(own["key"])), reason[own.end() :]
@@ -116,6 +120,30 @@ def _explain(
     choices = fields.get(named[-1], [])
     expected = f"; expected one of {', '.join(choices)}" if choices and not own else ""
     return f"{_written(path)}: {reason}{expected}", path
+
+
+def _what_is_missing(path: Sequence[Step], raw: dict[str, Any], settings_type: type[Any]) -> str:
+    """Which keys a table has to have, and which of them it lacks."""
+    found: Any = raw
+    info: Any = msgspec.inspect.type_info(settings_type)
+    for step in path:
+        found, info = found[step], _below(info, step)
+    needed = [field.encode_name for field in info.fields if field.required]
+    lacking = [name for name in needed if name not in found]
+    return f"expected all of {', '.join(needed)}, found no {' and no '.join(lacking)}"
+
+
+def _below(info: Any, step: Step) -> Any:
+    """The type of what is at `step` in a value of this type; of several, the table."""
+    if isinstance(info, msgspec.inspect.StructType):
+        below: Any = next(field.type for field in info.fields if field.encode_name == step)
+    elif isinstance(info, msgspec.inspect.DictType):
+        below = info.value_type
+    else:
+        below = info.item_type
+    if isinstance(below, msgspec.inspect.UnionType):
+        return next(each for each in below.types if hasattr(each, "fields"))
+    return below
 
 
 def _steps(path_text: str, raw: dict[str, Any], settings_type: type[Any]) -> tuple[Step, ...]:

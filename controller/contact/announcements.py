@@ -128,11 +128,11 @@ def render_agreement_end(
         "agreement": agreement,
         "share": agreement.share and percent(agreement.share, language),
         "resource": resource and wording.resource_name(resource, language),
-        "ended": wording.moment(ended_at, language, zone),
+        "ended": wording.end(ended_at, language, zone),
         "agreement_figures": (
             (
                 language.gettext("In force"),
-                wording.span(
+                wording.span_to_end(
                     max(agreement.begins_at, agreement.recorded_at), ended_at, language, zone
                 ),
             ),

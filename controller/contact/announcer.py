@@ -8,6 +8,7 @@ contact is listed is told of no policy; an agreement's end that reaches nobody s
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import secrets
 from collections import defaultdict
@@ -222,5 +223,22 @@ class Announcer:
                 case _:
                     assert_never(outcome)
         self._unrecorded.pop(row.id, None)
-        log = _log.info if isinstance(outcome, Accepted) else _log.warning
-        log("announcement %s to %s: %s", row.id, row.tenant, outcome)
+        log = _log.info if isinstance(outcome, Accepted | PutOff) else _log.warning
+        log("announcement %s to %s %s", row.id, row.tenant, _in_words(outcome))
+
+
+def _in_words(outcome: Accepted | PutOff | RetryAt | GiveUp) -> str:
+    """What became of a try, for the log."""
+    match outcome:
+        case Accepted():
+            return f"accepted by {outcome.channel}: {outcome.answer}"
+        case PutOff():
+            return f"waits until {_utc(outcome.until)}, when the contact's quiet time is over"
+        case RetryAt():
+            return f"not accepted, tried again at {_utc(outcome.at)}: {outcome.reason}"
+        case GiveUp():
+            return f"given up: {outcome.reason}"
+
+
+def _utc(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")

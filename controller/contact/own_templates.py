@@ -7,6 +7,7 @@ from pathlib import Path
 
 from controller.contact.notice import NoticeTerms
 from controller.contact.specimens import every_letter
+from controller.contact.template_blocks import stray_blocks
 from controller.contact.templating import BrokenTemplate, LetterTemplates, template_names
 from controller.fairshare.policy import Policy
 from controller.language.catalogue import languages
@@ -30,6 +31,8 @@ def own_templates(folder: str, provider_name: str) -> LetterTemplates:
     own = [each.name for each in sorted(path.iterdir()) if each.is_dir()]
     for policy in ("", *(name for name in own if not name.startswith("."))):
         _try(path, policy, provider_name)
+        for problem in stray_blocks(path, policy):
+            raise SettingsError(f"contact.templates: {problem}")
     return LetterTemplates(path)
 
 

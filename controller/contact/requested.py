@@ -19,7 +19,7 @@ REFUSED: dict[RequestKind, str] = {
 
 def what_was_asked(request: CustomerRequest, language: Language, zone: tzinfo) -> str:
     """In a few words: "More time, until 23 November 2026, 14:05 CET"."""
-    until = wording.moment(request.until, language, zone)
+    until = wording.end(request.until, language, zone)
     match request.kind:
         case "more-time":
             return language.gettext("More time, until %(until)s", until=until)
@@ -71,7 +71,7 @@ def decision_words(case: Case, language: Language, zone: tzinfo) -> dict[str, st
 
 def _granted(request: CustomerRequest, case: Case, language: Language, zone: tzinfo) -> str:
     until = request.until if request.granted_until is None else request.granted_until
-    end = wording.moment(until, language, zone)
+    end = wording.end(until, language, zone)
     resource = wording.resource_name(case.resource, language)
     match request.kind:
         case "more-time":

@@ -45,6 +45,12 @@ def without_addresses(
     return tuple(each for each in left if each.channels)
 
 
+def roles_of(people: Sequence[TenantContact], addresses: Collection[str]) -> tuple[str, ...]:
+    """The roles of those whom these mail addresses are of, each once."""
+    whose = (each.role for each in people if {_bare(one) for one in each.email} & set(addresses))
+    return tuple(dict.fromkeys(whose))
+
+
 def passes_on(
     refusals: Sequence[Refused], *, waited_seconds: float, next_contact_after: float
 ) -> bool:

@@ -110,7 +110,7 @@ class LetterTemplates:
         html = name.endswith(f".html{_SUFFIX}")
         key = own, language.code, html
         if key not in self._environments:
-            self._environments[key] = speaking(_environment(_loader(own), html=html), language)
+            self._environments[key] = speaking(_environment(loader_for(own), html=html), language)
         return self._environments[key].get_template(name).render(values)
 
 
@@ -119,7 +119,8 @@ def template_names() -> frozenset[str]:
     return frozenset(jinja2.PackageLoader("controller.contact").list_templates())
 
 
-def _loader(own: tuple[str, Path] | None) -> jinja2.BaseLoader:
+def loader_for(own: tuple[str, Path] | None) -> jinja2.BaseLoader:
+    """Where templates are looked for; `own` is a policy's name and the provider's folder."""
     built_in = jinja2.PackageLoader("controller.contact")
     if own is None:
         return built_in

@@ -5,7 +5,7 @@ Times are told in the reader's `zone`, whose name stands beside them.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 
 from babel.dates import format_date, format_skeleton, format_time
 
@@ -103,6 +103,14 @@ def moment(at: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
     )
 
 
+def end(at: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
+    """When something is over: a date and time, or "the end of 31 December 2026" at midnight, which
+    people do not take for a part of the next day."""
+    if datetime.fromtimestamp(at, zone).time() != time():
+        return moment(at, language, zone)
+    return language.gettext("the end of %(date)s", date=day(at - 1, language, zone))
+
+
 def clock_time(
     at: float, language: Language = ENGLISH, zone: tzinfo = UTC, *, seconds: bool = False
 ) -> str:
@@ -157,6 +165,14 @@ def during(start: float, end: float, language: Language = ENGLISH, zone: tzinfo 
         end=clock_time(end, language, zone, seconds=seconds),
         zone=zone_name(end, zone),
     )
+
+
+def span_to_end(start: float, over: float, language: Language = ENGLISH, zone: tzinfo = UTC) -> str:
+    """From when until when something holds."""
+    last = end(over, language, zone)
+    if last == moment(over, language, zone):
+        return span(start, over, language, zone)
+    return language.gettext("%(start)s to %(end)s", start=moment(start, language, zone), end=last)
 
 
 def from_now(at: float, now: float, language: Language = ENGLISH) -> str:

@@ -81,11 +81,15 @@ def messages(one: str, many: str) -> tuple[str, str]:
 
 
 @cache
-def languages(own: Path = OWN_CATALOGUES) -> Mapping[str, Language]:
-    """Every language there is, by code. Raises CatalogueError when a catalogue cannot be used."""
+def languages(own: Path | None = None) -> Mapping[str, Language]:
+    """Every language there is, by code; `own` is another folder than OWN_CATALOGUES.
+
+    Raises CatalogueError when a catalogue cannot be used.
+    """
     shipped = resources.files(__package__) / "catalogues"
     known = {ENGLISH.code: ENGLISH} | {each.code: each for each in _read_all(shipped)}
-    for read in _read_all(own) if own.is_dir() else ():
+    folder = OWN_CATALOGUES if own is None else own
+    for read in _read_all(folder) if folder.is_dir() else ():
         known[read.code] = _over(known.get(read.code), read)
     return MappingProxyType(known)
 
@@ -99,7 +103,10 @@ def _over(shipped: Language | None, own: Language) -> Language:
 
 
 def _read_all(folder: Traversable) -> list[Language]:
-    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    try:
+        files = sorted(folder.iterdir(), key=lambda file: file.name)
+    except OSError as error:
+        raise CatalogueError(f"{folder}: cannot be read: {error}") from error
     return [read_language(file) for file in files if file.name.endswith(_SUFFIX)]
 
 
@@ -110,16 +117,23 @@ def read_language(file: Traversable) -> Language:
         locale = Locale.parse(code)
     except (UnknownLocaleError, ValueError) as error:
         raise CatalogueError(
-            f'{file.name}: expected a language\'s code before {_SUFFIX}, found "{code}"'
+            f'{file}: expected a language\'s code before {_SUFFIX}, found "{code}"'
         ) from error
     try:
         with file.open("rb") as opened:
             catalogue = read_po(opened, locale=locale, abort_invalid=True)
-    except (PoFileError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{file.name}: not a gettext catalogue: {error}") from error
-    for entry, errors in catalogue.check():
-        raise CatalogueError(f'{file.name}: line {entry.lineno}: "{entry.id}": {errors[0]}')
-    compiled = io.BytesIO()
-    write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return Language(code, locale, Translations(compiled))
+        faults = list(catalogue.check())
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        translations = Translations(compiled)
+    except OSError as error:
+        raise CatalogueError(f"{file}: cannot be read: {error}") from error
+    # Whatever stands in a file: an encoding that nobody knows, a plural form that cannot be.
+    except (PoFileError, ValueError, LookupError) as error:
+        raise CatalogueError(
+            f"{file}: not a gettext catalogue: {error}; msgfmt --check names the line"
+        ) from error
+    for entry, errors in faults:
+        raise CatalogueError(f'{file}: line {entry.lineno}: "{entry.id}": {errors[0]}')
+    return Language(code, locale, translations)

@@ -18,7 +18,7 @@ from controller.cases.steps import CaseRefused
 from controller.contact.links import LinkRefused
 from controller.language.catalogue import ENGLISH, languages
 from controller.web import customer_forms as forms
-from controller.web.customer_page import Told, case_page, ending_page, use_now
+from controller.web.customer_page import Told, case_page, ending_page, thanks, use_now
 from controller.web.customer_reader import reader_of
 from controller.web.customer_words import SAID, Saying, refusal
 from controller.web.errors import Refused
@@ -41,8 +41,8 @@ async def show(request: web.Request) -> web.Response:
         return ending_page(services, case, root="..")
     said = request.query.get("said", "")
     has_said = {*case.answers, *(each.kind for each in case.requests)}
-    thanks = next((text for kind, text in SAID.items() if kind == said in has_said), "")
-    message = reader_of(services, case).language.gettext(thanks) if thanks else ""
+    kind = next((kind for kind in SAID if kind == said in has_said), None)
+    message = thanks(services, case, kind) if kind else ""
     return await case_page(services, case, Told(_token(request), "..", message))
 
 
@@ -65,6 +65,8 @@ async def answer(request: web.Request) -> web.Response:
     form = await _form(request)
     try:
         await _take(services, case, kind, form)
+    except _SentTwice:
+        _log.debug("case %s: the customer's form came twice and counts once", case.id)
     except (CaseRefused, forms.FormRefused) as refused:
         newest = await services.desk.case(case.id) or case
         if newest.state == "closed":
@@ -88,7 +90,9 @@ async def _take(services: Services, case: Case, kind: Saying, form: Mapping[str,
             seconds = forms.read_time(form, offers)
             await desk.carry_out(
                 case.id,
-                lambda newest, at: requests.ask_for_time(newest, seconds, note, policy, now=at),
+                lambda newest, at: requests.ask_for_time(
+                    _for_the_first_time(newest, form), seconds, note, policy, now=at
+                ),
             )
         case "agreement":
             wanted = forms.read_agreement(form, reader, now=now)
@@ -103,6 +107,18 @@ async def _take(services: Services, case: Case, kind: Saying, form: Mapping[str,
             )
         case _:
             await desk.answer(case.id, kind, note)
+
+
+class _SentTwice(CaseRefused):
+    """A form that was sent a second time, as by a double click."""
+
+
+def _for_the_first_time(case: Case, form: Mapping[str, str]) -> Case:
+    """The same case, unless its page offered the first time and that was given meanwhile: what a
+    second click sends is not a wish for still more, which a person would have to decide."""
+    if form.get("first") and "more-time" in case.answers:
+        raise _SentTwice
+    return case
 
 
 async def _opened(request: web.Request, services: Services) -> Case | None:

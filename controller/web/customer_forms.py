@@ -45,10 +45,10 @@ def time_offers(times: Times, reader: Reader, *, used: bool) -> tuple[TimeOffer,
         if used:
             label = length
         elif factor == 1:
-            label = language.gettext("%(time)s: you have it at once", time=length)
+            label = language.gettext("%(time)s, at once", time=length)
         else:
             label = language.gettext(
-                "%(time)s: %(part)s at once, one of our staff decides on the rest",
+                "%(time)s, %(part)s of it at once",
                 time=length,
                 part=duration(at_once, language),
             )
@@ -74,10 +74,15 @@ def read_agreement(form: Mapping[str, str], reader: Reader, *, now: float) -> Wa
     """A special agreement up to the end of the day that they chose."""
     try:
         until = reader.end_of_day(form.get("until", ""))
-    except (ValueError, OverflowError) as error:
+    except OverflowError as error:
+        # The day after the last day of the calendar, by which some mean "for ever".
+        raise FormRefused(_TOO_FAR) from error
+    except ValueError as error:
         raise FormRefused(_NO_DAY) from error
-    if not now < until <= now + LONGEST_AGREEMENT_SECONDS:
+    if not now < until:
         raise FormRefused(_NO_DAY)
+    if until > now + LONGEST_AGREEMENT_SECONDS:
+        raise FormRefused(_TOO_FAR)
     return Wanted(ends_at=until, asked_by=_name(form), note=read_note(form))
 
 
@@ -89,8 +94,10 @@ def read_test(form: Mapping[str, str], reader: Reader, *, now: float) -> Wanted:
         raise FormRefused(
             message("Please tell us when the test begins and ends, as in 2026-11-22 14:00.")
         ) from error
-    if not max(begins, now) < until <= now + LONGEST_AGREEMENT_SECONDS:
+    if not max(begins, now) < until:
         raise FormRefused(message("A test has to end after it begins, and in time to come."))
+    if until > now + LONGEST_AGREEMENT_SECONDS:
+        raise FormRefused(message("Please tell us of a test less than five years ahead."))
     if until - begins > MAX_TEST_SECONDS:
         raise FormRefused(
             message("A test can last 14 days at most. Please tell us of each one by itself.")
@@ -119,3 +126,7 @@ def _clean(typed: str, longest: int) -> str:
 
 
 _NO_DAY = message("Please choose the last day, one that is still to come.")
+_TOO_FAR = message(
+    "Please choose a last day within the next five years: what is to go on for longer is agreed "
+    "anew then."
+)

@@ -19,7 +19,7 @@ from controller.fairshare.sentence import amount, sentence
 from controller.language.figures import duration, whole
 from controller.web import customer_forms as forms
 from controller.web.customer_reader import Reader, reader_of
-from controller.web.customer_words import Saying, agreed, asked, choices, history
+from controller.web.customer_words import SAID, Saying, agreed, asked, choices, history
 from controller.web.pages import page
 from controller.web.services import Services
 
@@ -67,6 +67,7 @@ async def case_page(services: Services, case: Case, told: Told) -> web.Response:
         "longest_note": forms.LONGEST_NOTE,
         "longest_name": forms.LONGEST_NAME,
         "earliest": reader.typed(now),
+        "latest": reader.typed(now + forms.LONGEST_AGREEMENT_SECONDS),
         "clock": reader.zone_name(now),
         "zone": str(reader.zone),
         "now": round(now),
@@ -75,6 +76,19 @@ async def case_page(services: Services, case: Case, told: Told) -> web.Response:
         **_use(services, case, reader, now),
     }
     return page("customer.html.j2", values, root=told.root, status=told.status, language=language)
+
+
+def thanks(services: Services, case: Case, kind: Saying) -> str:
+    """What was heard of the customer, with the time that they have now where they asked for it."""
+    reader = reader_of(services, case)
+    heard = reader.language.gettext(SAID[kind])
+    enforcing = services.desk.modes.on(case.host) == "enforce"
+    if kind != "more-time" or not enforcing or (case.deadline or 0.0) <= services.clock():
+        return heard
+    given = reader.language.gettext(
+        "Nothing is limited automatically before %(end)s.", end=reader.moment(case.deadline or 0.0)
+    )
+    return f"{heard} {given}"
 
 
 def ending_page(services: Services, case: Case, *, root: str, status: int = 200) -> web.Response:

@@ -23,6 +23,10 @@ class Reader:
         """A date and time, with the zone's name."""
         return wording.moment(at, self.language, self.zone)
 
+    def end(self, at: float) -> str:
+        """The same of when something is over: "the end of 31 December 2026"."""
+        return wording.end(at, self.language, self.zone)
+
     def zone_name(self, at: float) -> str:
         """What the clocks there go by at that time: "CET"."""
         return wording.zone_name(at, self.zone)

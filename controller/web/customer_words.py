@@ -200,7 +200,7 @@ def agreed(agreement: Agreement, reader: Reader) -> str:
             else language.gettext("every resource")
         ),
         "start": reader.moment(agreement.begins_at),
-        "end": reader.moment(agreement.ends_at),
+        "end": reader.end(agreement.ends_at),
         "name": agreement.agreed_with,
     }
     match agreement.kind:

@@ -12,10 +12,10 @@ from aiohttp import web
 from controller.cases.model import Case
 from controller.cases.rings import Ring
 from controller.cases.views import HostView
-from controller.settings import Mode
 from controller.storage import tokens
 from controller.web.auth import CALLER
 from controller.web.errors import Refused
+from controller.web.gate_messages import GateAnswer, RingLine
 from controller.web.messages import ReasonRequest
 from controller.web.routes import Route
 from controller.web.services import SERVICES
@@ -28,31 +28,6 @@ SILENT_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 _reason_decoder = msgspec.json.Decoder(ReasonRequest)
-
-
-class RingLine(Message):
-    """How far a part of the fleet may go."""
-
-    name: str
-    mode: Mode
-    hosts: tuple[str, ...]
-
-
-class GateAnswer(Message):
-    """Whether a rollout may go on: `reasons` say why not, and are empty when it may."""
-
-    at: float
-    version: str
-    """Of this controller."""
-    mode: Mode
-    """The furthest that any host goes."""
-    paused: bool
-    rings: tuple[RingLine, ...]
-    hosts: int
-    """How many have reported since the controller started."""
-    held: int
-    """How many cases wait for a person."""
-    reasons: tuple[str, ...]
 
 
 class RevokeAnswer(Message):
@@ -69,7 +44,7 @@ def reasons_to_stop(
     `problems` are files that could not be used. Held cases count where a machine is the reason:
     what a customer disputes is no fault of a rollout.
     """
-    reasons = [problem for problem in problems if problem]
+    reasons = list(problems)
     for view in hosts:
         patience = max(SILENT_SECONDS, SILENT_INTERVALS * view.interval_seconds)
         if now - view.last_report_at > patience:
@@ -88,7 +63,6 @@ async def show_gate(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     desk, now = services.desk, services.clock()
     views, held = desk.hosts(), await desk.cases(state="held")
-    problems = (services.policies.problem, services.directory.problem, desk.modes.problem)
     answer = GateAnswer(
         at=now,
         version=importlib.metadata.version("fairuse"),
@@ -96,8 +70,10 @@ async def show_gate(request: web.Request) -> web.Response:
         paused=desk.paused,
         rings=tuple(map(_ring_line, desk.modes.rings)),
         hosts=len(views),
+        tenants=len({place.tenant for view in views for place in view.tenants}),
         held=len(held),
-        reasons=reasons_to_stop(views, held, problems, now=now),
+        problems=services.problems,
+        reasons=reasons_to_stop(views, held, services.problems, now=now),
     )
     return web.Response(body=msgspec.json.encode(answer), content_type=JSON_CONTENT_TYPE)
 

@@ -37,6 +37,12 @@ class Services:
     intake: Intake
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What was changed on disk, or is to be had elsewhere, and cannot be used."""
+        every = (self.policies.problem, self.directory.problem, self.desk.modes.problem)
+        return tuple(each for each in every if each)
+
+    @property
     def eraser(self) -> Eraser:
         """What takes out what was said of tenants."""
         return Eraser(self.database, self.desk, self.clock)

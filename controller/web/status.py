@@ -84,9 +84,7 @@ async def show(request: web.Request) -> web.Response:
         "now": wording.moment(now),
         "refresh_seconds": REFRESH_SECONDS,
         "counts": _counts(views, cases),
-        "problems": [
-            each for each in (services.policies.problem, services.directory.problem) if each
-        ],
+        "problems": services.problems,
         "cases": [_case_line(case, now, services) for case in cases],
         "limits": [_limit_line(case, now) for case in cases if case.limit],
         "hosts": [_panel(view, states, now) for view in views[:_MOST_HOSTS]],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from fairuse_cli import figures
 from fairuse_cli.failures import CommandFailed
 from fairuse_cli.moments import moment, share
 from tests.cli.served import Served, serve
@@ -70,10 +72,26 @@ async def test_words_that_make_no_sense_are_refused(words: list[str], expected: 
 def test_times_are_typed_as_dates_or_as_lengths_from_now() -> None:
     assert moment("--until", "1h 30m", now=100.0) == 5500.0
     assert moment("--until", "2026-11-01T14:00+00:00", now=0.0) == 1_793_541_600.0
-    here = datetime(2026, 11, 1).astimezone().timestamp()
-    assert moment("--until", "2026-11-01", now=0.0) == here
+    assert moment("--until", "2026-11-01T15:00+01:00", now=0.0) == 1_793_541_600.0
     with pytest.raises(CommandFailed, match="--until"):
         moment("--until", "20", now=0.0)
+    with pytest.raises(CommandFailed, match="such as 2099-12-31"):
+        moment("--until", "9999-12-31", now=0.0)
+
+
+def test_times_are_typed_and_shown_in_utc_wherever_the_operator_sits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        at = moment("--until", "2026-11-01 14:00", now=0.0)
+        shown = figures.clock(at, at), figures.clock(at, 0.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert at == 1_793_541_600.0
+    assert shown == ("14:00:00 UTC", "2026-11-01 14:00 UTC")
 
 
 def test_shares_are_typed_as_percentages() -> None:
@@ -81,4 +99,7 @@ def test_shares_are_typed_as_percentages() -> None:
     assert share("--share", "12.5 %") == 0.125
     for wrong in ("50", "%", "50%%", "half"):
         with pytest.raises(CommandFailed, match="--share"):
+            share("--share", wrong)
+    for wrong in ("500%", "0%", "-1%", "nan%"):
+        with pytest.raises(CommandFailed, match="more than 0% and at most 100% of the host"):
             share("--share", wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -46,7 +47,7 @@ def shown(*deliveries: DeliveryTry, **changes: object) -> str:
     )
     out = io.StringIO()
     Console(file=out, width=200).print(case_screen(answer, width=200, plain=True))
-    return " ".join(out.getvalue().rpartition("Notices")[2].split())
+    return " ".join(out.getvalue().rpartition("Notices (UTC)")[2].split())
 
 
 def test_an_accepted_notice_is_told_once() -> None:
@@ -64,7 +65,7 @@ def test_every_try_that_did_not_end_it_is_told_with_the_servers_words() -> None:
         tries=1,
         answer="email: 451 greylisted",
     )
-    assert "tried 1 times, next" in text
+    assert "tried once, next" in text
     assert "technical, email: refused: 550 gone" in text
     assert "abuse, email: deferred: 451 greylisted" in text
 
@@ -74,6 +75,20 @@ def test_of_many_tries_the_last_are_shown_and_the_others_counted() -> None:
     assert "4 tries before" in text
     assert "number 9" in text
     assert "number 3" not in text
+
+
+def test_one_try_is_one_and_a_bounce_names_whom_it_was_for_as_far_as_that_is_known() -> None:
+    text = shown(
+        tried("accepted", "250 ok"),
+        tried("bounced", "anna@example.org: 550 gone"),
+        tried("bounced", "old@example.org: 550 gone", contact=""),
+        failed_at=NOW,
+        answer="550 gone",
+        tries=1,
+    )
+    assert "given up after 1 try: 550 gone" in text
+    assert "technical, email: bounced: anna@example.org" in text
+    assert re.search(r"\d email: bounced: old@example.org", text)
 
 
 @pytest.mark.parametrize(

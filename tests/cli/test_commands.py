@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cases.world import POLICY
@@ -122,6 +123,39 @@ async def test_json_is_one_document_and_nothing_else(
     ended = await fairuse(*words, "--json", served=served)
     assert (ended.status, ended.err) == (0, "")
     assert ended.document[key]
+
+
+async def test_status_counts_a_tenant_once_on_however_many_hosts_it_is(served: Served) -> None:
+    report = await served.world.report()
+    desk = served.world.desk
+    await desk.observe(desk.see(msgspec.structs.replace(report, host="h2")))
+    status = (await fairuse("status", served=served)).out
+    assert "hosts        2, with 4 tenants\n" in status
+    assert "2 hosts, 4 tenants; " in (await fairuse("top", "--once", served=served)).out
+
+
+async def test_status_tells_of_a_file_that_was_changed_and_cannot_be_used(
+    served: Served, tmp_path: Path
+) -> None:
+    assert "PROBLEM" not in (await fairuse("status", served=served)).out
+    (tmp_path / "tenants.toml").write_text("[tenants.hog]\nnme = 1\n")
+    served.services.directory.refresh()
+    flat = " ".join((await fairuse("status", served=served)).out.split())
+    assert "PROBLEM" in flat
+    assert 'unknown key "nme"' in flat
+    assert "the contacts read before stay in force" in flat
+    problems = (await fairuse("status", "--json", served=served)).document["problems"]
+    assert "tenants.toml:2: " in problems[0]
+
+
+async def test_status_puts_held_cases_into_a_line_of_their_own_with_what_to_type(
+    served: Served,
+) -> None:
+    case_id = await served.notified()
+    assert "HELD" not in (await fairuse("status", served=served)).out
+    await fairuse("hold", case_id, "--reason", "x", served=served)
+    status = (await fairuse("status", served=served)).out
+    assert "HELD         1 case waits for a person: fairuse cases --state held\n" in status
 
 
 async def test_steps_answer_with_the_case_and_its_new_state(served: Served) -> None:

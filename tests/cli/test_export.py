@@ -125,8 +125,24 @@ async def test_a_tenants_data_is_handed_over_and_then_forgotten(served: Served) 
     whole = await fairuse("export", "tenant", "hog", "--json", served=served)
     assert whole.document["cases"][0]["id"] == case_id
     gone = await fairuse("forget", "hog", "--reason", "over", served=served)
-    assert "Erased 1 cases" in gone.out
+    assert "Erased 1 case and " in gone.out
     verified = await fairuse("audit", "verify", served=served)
     assert (verified.status, "are erased, as their cases tell" in verified.out) == (0, True)
     announced = await fairuse("announcements", served=served)
     assert announced.out == "Nobody was told anything.\n"
+
+
+async def test_an_agreement_that_is_in_force_is_listed_and_erased_only_when_that_is_said(
+    served: Served,
+) -> None:
+    with_hanne = ["--exempt", "--until", "2100-01-01", "--with", "Hanne Hog"]
+    made = await fairuse("agree", "hog", *with_hanne, served=served)
+    agreement_id = made.out.split()[1]
+    refused = await fairuse("forget", "hog", "--reason", "over", served=served)
+    assert (refused.status, refused.out) == (2, "")
+    assert f"{agreement_id}: exempt, any resource, until 2100-01-01 00:00 UTC" in refused.err
+    assert "nothing was erased" in refused.err
+    assert "in-force" in (await fairuse("agreements", served=served)).out
+    gone = await fairuse("forget", "hog", "--reason", "over", "--with-agreements", served=served)
+    assert f"Erased agreement {agreement_id}: " in gone.out
+    assert (await fairuse("agreements", served=served)).out == "No agreement.\n"

@@ -79,5 +79,5 @@ def test_a_bar_never_leaves_its_width(share, width, plain) -> None:
 
 def test_a_time_of_another_day_is_told_with_its_date() -> None:
     now = 1_700_000_000.0
-    assert len(figures.clock(now - 1, now)) == len("23:59:59")
+    assert len(figures.clock(now - 1, now)) == len("23:59:59 UTC")
     assert figures.clock(now - 3 * 86400, now).startswith("2023-11-1")

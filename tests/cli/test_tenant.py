@@ -80,7 +80,18 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path: Path) -> None:
         ("tenant,email\nweb42,anna\n", 'tenants.csv:2: email: expected an address, found "anna"'),
         ("tenant,email\nweb42,a@b.c;d@e.f\n", "tenants.csv:2: email: expected an address"),
         ("tenant,language\nweb42,dk\n", "tenants.csv:2: language: expected one of"),
-        ("tenant,role\nweb41,\nweb42,boss\n", "tenants.csv:3: Invalid enum value 'boss'"),
+        (
+            "tenant,role\nweb41,\nweb42,boss\n",
+            'tenants.csv:3: role: expected one of technical, abuse, billing, found "boss"',
+        ),
+        (
+            "tenant,channels\nweb42,email pigeon\n",
+            'tenants.csv:2: channels: expected email, webhook, command, found "pigeon"',
+        ),
+        (
+            "tenant,contact_time_zone\nweb42,Mars\n",
+            "tenants.csv:2: contact_time_zone: expected a name of the time zone database",
+        ),
         ("tenant,plan\nweb42,a\nweb42,b\n", 'tenants.csv:3: plan: expected "a" as for the same'),
         ('tenant,email\n"web\n42",a@b.c\nweb43,x\n', "tenants.csv:4: email: expected an address"),
         ('tenant,email\nweb42,"a@b.c\n', "not valid CSV"),
@@ -95,6 +106,17 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     told = refused(tmp_path, f"tenant,email\n{lines}").splitlines()
     assert len(told) == 21
     assert told[-1] == "and 10 more"
+
+
+def test_every_fault_of_one_line_is_told(tmp_path: Path) -> None:
+    told = refused(
+        tmp_path,
+        "tenant,role,email,contact_language,quiet_hours,time_zone\n"
+        "web42,boss,nobody,xx,always,Mars\n",
+    ).splitlines()
+    for fault in ("role: ", "email: ", "contact_language: ", "quiet_hours: ", "time_zone: "):
+        assert sum(f"tenants.csv:2: {fault}" in line for line in told) == 1, fault
+    assert len(told) == 5
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -73,15 +73,36 @@ def test_the_end_of_an_agreement_says_what_was_agreed_and_what_holds_now(
         "test": "had agreed to a load test on your server web-042",
     }
     assert said[kind] in text
-    assert "ended on 22 November 2026, 14:00 UTC" in text
+    assert "held until 22 November 2026, 14:00 UTC" in text
     assert "we write to you first" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "until", "span"),
+    [
+        ("en", "holds until the end of 31 December 2026.", "UTC to the end of 31 December 2026"),
+        (
+            "da",
+            "gælder indtil den 31. december 2026 ved døgnets udgang.",
+            "UTC til 31. december 2026 ved døgnets udgang",
+        ),
+    ],
+)
+def test_an_agreement_to_midnight_is_told_to_end_with_the_day_before(
+    code: str, until: str, span: str
+) -> None:
+    midnight = dt.datetime(2027, 1, 1, tzinfo=dt.UTC).timestamp()
+    letter = agreement_ended(anna(code), ends_at=midnight)
+    assert until in flat(letter.text)
+    assert span in flat(letter.text)
+    assert "2027" not in letter.text
 
 
 def test_a_withdrawn_agreement_ended_when_it_was_withdrawn() -> None:
     letter = agreement_ended(
         anna(), withdrawn_at=samples.NOW - 86400, withdrawn_by="ole", withdrawn_because="moved"
     )
-    assert "ended on 21 November 2026, 14:00 UTC" in flat(letter.text)
+    assert "held until 21 November 2026, 14:00 UTC" in flat(letter.text)
     assert "moved" not in letter.text, "the reason is for operators"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -169,8 +171,9 @@ async def test_an_agreements_end_is_told_ahead_and_at_the_end(tmp_path: Path) ->
 
 
 async def test_a_server_that_refuses_is_asked_again_with_the_same_message_and_at_last_given_up(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with office(tmp_path) as made:
         made.server.refused = {"drift@example.dk": "550 no such user"}
         made.server.answers = ["451 later", "250 now"]
@@ -181,6 +184,9 @@ async def test_a_server_that_refuses_is_asked_again_with_the_same_message_and_at
         assert rows["web-042"].accepted_at == NOW + 60
         assert rows["web-043"].failed_at == NOW
         assert "no such user" in rows["web-043"].answer
+    assert "to web-043 given up: email: " in caplog.text
+    assert "to web-042 not accepted, tried again at 20" in caplog.text
+    assert "to web-042 accepted by email: " in caplog.text
 
 
 async def test_a_store_that_is_away_for_a_moment_sends_nothing_twice(
@@ -200,8 +206,9 @@ async def test_a_store_that_is_away_for_a_moment_sends_nothing_twice(
 
 
 async def test_an_announcement_waits_for_the_end_of_a_quiet_time_which_does_not_count_against_it(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with office(tmp_path) as made:
         quiet = TENANTS.replace(
             'email = ["ops@example.com"]',
@@ -217,3 +224,5 @@ async def test_an_announcement_waits_for_the_end_of_a_quiet_time_which_does_not_
         await made.work(9.1 / 24)
         assert len(made.sent()) == 3
         assert {row.failed_at for row in await made.rows()} == {None}
+    assert re.search(r"waits until 20\S+ \d\d:00 UTC, when the contact's quiet time", caplog.text)
+    assert "PutOff" not in caplog.text

@@ -264,7 +264,7 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
     async with outbox(tmp_path) as box, mail_server() as server:
         links = CustomerLinks(bytes(32), "https://fairuse.example.net", lambda: box.now)
         settings = Contact(
-            link_valid=Duration(100),
+            link_valid=Duration(7 * 86400),
             group_interval=Duration(0),
             smtp=Smtp(
                 host="127.0.0.1", port=server.port, security="none", sender="fairuse@north.example"
@@ -282,7 +282,7 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
         link = re.search(r"https://fairuse.example.net/c/(\S+)", text.get_content())
         assert link is not None
         assert links.case_for(link[1]) == samples.CASE_ID
-        box.now = NOW + 100
+        box.now = NOW + 7 * 86400
         with pytest.raises(LinkRefused, match="expired"):
             links.case_for(link[1])
 

@@ -111,6 +111,42 @@ def test_a_template_that_no_letter_has_the_name_of_stops_the_start(tmp_path: Pat
         own_templates(str(tmp_path), "Northwind Hosting")
 
 
+EXTENDED = '{% extends "built-in/closed.txt.j2" %}\n{% block BLOCK %}Ask us.\n{% endblock %}'
+
+
+@pytest.mark.parametrize("policy", ["", "slow__"])
+def test_a_block_that_the_letter_does_not_have_stops_the_start_and_those_that_it_has_are_named(
+    tmp_path: Path, policy: str
+) -> None:
+    own(tmp_path, **{f"{policy}closed": EXTENDED.replace("BLOCK", "efect")})
+    with pytest.raises(SettingsError) as refused:
+        own_templates(str(tmp_path), "Northwind Hosting")
+    said = str(refused.value)
+    assert f"{tmp_path}/{'slow/' if policy else ''}closed.txt.j2:2: expected a block of" in said
+    assert "(actions, body, course, effect, footer, lead, subject)" in said
+    assert said.endswith('found "efect"; did you mean "effect"?')
+
+
+def test_a_layout_may_have_blocks_of_its_own_for_other_templates_to_fill(tmp_path: Path) -> None:
+    (tmp_path / "_house.txt.j2").write_text(
+        '{% extends "built-in/closed.txt.j2" %}'
+        "{% block effect %}{% block advert %}{% endblock %}{% endblock %}",
+        encoding="utf-8",
+    )
+    own(
+        tmp_path,
+        closed='{% extends "_house.txt.j2" %}{% block advert %}More cores await you.{% endblock %}',
+    )
+    terms = samples.terms(templates=own_templates(str(tmp_path), "Northwind Hosting"))
+    assert "More cores await you." in rendered("closed", terms=terms).text
+
+
+def test_a_template_that_no_letter_uses_yet_is_read_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "_house.txt.j2").write_text("{% block %}", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"_house\.txt\.j2:1"):
+        own_templates(str(tmp_path), "Northwind Hosting")
+
+
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="expected a folder, found none"):
         own_templates(str(tmp_path / "none"), "Northwind Hosting")

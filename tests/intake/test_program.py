@@ -150,6 +150,9 @@ def test_it_ends_in_order_when_asked_to(program: Program, number: signal.Signals
 
     assert program.process.wait(10) == 0
     assert "Traceback" not in program.log
+    *_, stops, stopped = program.log.splitlines()
+    assert f"{number.name}: the controller stops" in stops
+    assert stopped.endswith("the controller has stopped")
 
 
 def test_it_ends_with_a_reason_when_it_can_store_no_more(program: Program) -> None:

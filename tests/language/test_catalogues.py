@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -170,5 +172,52 @@ def test_a_provider_says_one_text_otherwise_and_the_rest_stays(code: str, tmp_pa
 
 def test_a_providers_own_catalogue_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "de.po").write_text("nonsense", encoding="utf-8")
-    with pytest.raises(CatalogueError, match=r"de\.po"):
+    with pytest.raises(CatalogueError, match=rf"{tmp_path}/de\.po"):
         languages(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Content-Type: text/plain; charset=klingon",
+        "Plural-Forms: nplurals=2; plural=n !! 1",
+        "Plural-Forms: nplurals=two; plural=(n != 1)",
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused_and_its_file_named(
+    tmp_path: Path, header: str
+) -> None:
+    path = tmp_path / "de.po"
+    path.write_text(f'msgid ""\nmsgstr ""\n"{header}\\n"\n\nmsgid "yes"\nmsgstr "ja"\n')
+    with pytest.raises(CatalogueError, match=r"de\.po: not a gettext catalogue"):
+        languages(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        pytest.param("controller.main", ["run", "--config"], id="the controller"),
+        pytest.param("fairuse_cli.main", ["policy", "check"], id="a look at a policy"),
+    ],
+)
+def test_a_catalogue_that_cannot_be_used_stops_the_start_with_a_sentence(
+    tmp_path: Path, program: str, arguments: list[str]
+) -> None:
+    own_catalogue(tmp_path, "nonsense", "yes", "ja")
+    config = tmp_path / "some.toml"
+    config.write_text("")
+    start = (
+        "import sys; from pathlib import Path; from controller.language import catalogue; "
+        f"catalogue.OWN_CATALOGUES = Path({str(tmp_path)!r}); "
+        f"from {program} import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start, *arguments, str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"{tmp_path}/nonsense.po: expected a language's code" in done.stderr
+    assert "Traceback" not in done.stderr

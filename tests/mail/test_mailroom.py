@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from controller.contact.addresses import ForLetter
 from controller.contact.inbound.taking import take
-from controller.storage import mails, notices, orders
+from controller.storage import mails, notices, orders, tries
 from tests.contact import samples
 from tests.mail.letters import ADDRESSES, CASE, mail, report
 from tests.mail.office import (
@@ -146,6 +146,18 @@ async def test_a_first_notice_that_came_back_goes_to_the_next_contact(tmp_path: 
         assert case.state == "notified"
         assert case.deadline is not None
         assert case.deadline > NOW + HOUR
+
+
+async def test_a_bounce_is_told_once_and_of_the_contact_whom_it_was_for(tmp_path: Path) -> None:
+    async with office(tmp_path) as made:
+        await made.send()
+        await made.receive(report())
+        held_because = (await made.case()).held_because
+        assert held_because.lower().count("came back") == 1
+        assert "anna@example.org: " in held_because
+        async with made.database.read() as connection:
+            *_, last = await tries.of_case(connection, samples.CASE_ID)
+        assert (last.contact, last.outcome) == ("technical", "bounced")
 
 
 async def test_a_first_notice_that_came_back_goes_to_the_next_channel(tmp_path: Path) -> None:

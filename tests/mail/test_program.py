@@ -74,7 +74,8 @@ async def test_a_piped_bounce_reaches_its_case(tmp_path: Path) -> None:
         pytest.param(mail(to="someone@north.example"), 67, id="not-about-a-case"),
         pytest.param(mail(to=CASE.replace(samples.CASE_ID, "c0")), 0, id="forged"),
         pytest.param(b"\x00" * 3_000_000, 0, id="no-mail-at-all"),
-        pytest.param(b"", 0, id="nothing"),
+        pytest.param(b"", 75, id="nothing, so that the mail server keeps what it has"),
+        pytest.param(b"\r\n", 75, id="an empty line"),
     ],
 )
 def test_what_is_not_taken_has_the_status_that_mail_servers_know(

@@ -32,6 +32,12 @@ def refusal(text: str) -> str:
         pytest.param('[limit]\nstep_every = "15m"', "p.toml:2: limit.step_every", "never moves"),
         pytest.param("[limit]\nease = inf", "p.toml:2: limit.ease", "found inf"),
         pytest.param(
+            "[rule]\n[severity.low]\ndeadline = '2d'",
+            "p.toml:2: severity.low",
+            "expected all of harmed_share, waiting, deadline, found no harmed_share and no waiting",
+            id="a part of a severity",
+        ),
+        pytest.param(
             SEVERITY.format("critical", 0.5, 0.4, "10m"),
             "p.toml:4: severity.critical.deadline",
             "before the mail can have arrived, found 10m",

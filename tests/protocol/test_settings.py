@@ -74,6 +74,36 @@ SHIPPED = {
             id="plain http to the world",
         ),
         pytest.param(
+            ControllerSettings,
+            '[contact]\npage_url = "fairuse.example.com"',
+            ["toml:2: contact.page_url", "https://NAME", 'found "fairuse.example.com"'],
+            id="a page without a scheme",
+        ),
+        pytest.param(
+            ControllerSettings,
+            '[contact]\npage_url = "http://fairuse.example.com"',
+            ["contact.page_url", "localhost and private addresses only"],
+            id="customers' secrets over plain http",
+        ),
+        pytest.param(
+            ControllerSettings,
+            '[contact]\npage_url = "https://[fairuse"',
+            ["contact.page_url", 'found "https://[fairuse"'],
+            id="a page that is no address",
+        ),
+        pytest.param(
+            ControllerSettings,
+            '[contact]\nlink_valid = "1s"',
+            ["contact.link_valid: expected 7d or more", "has to be able to", "found 1s"],
+            id="links that are over before anybody answers",
+        ),
+        pytest.param(
+            ControllerSettings,
+            '[contact]\nprovider_name = " "',
+            ["contact.provider_name: expected the name that your customers know you by"],
+            id="a provider without a name",
+        ),
+        pytest.param(
             LimiterSettings, 'max_lease = "2d"', ["max_lease", "1s to 1d", "2d"], id="long lease"
         ),
         pytest.param(
@@ -92,6 +122,22 @@ def test_the_error_names_file_key_what_was_found_and_what_is_expected(
         parse_settings(text, settings_type, source="etc/some.toml")
     for part in ["etc/some.toml", *said]:
         assert part in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://fairuse.example.com",
+        "https://example.com:8443/fairuse/",
+        "http://localhost:8460",
+        "http://[::1]:8460",
+        "http://10.1.2.3",
+        "http://192.168.1.5:8460",
+    ],
+)
+def test_the_customers_page_is_behind_tls_or_in_the_house(url: str) -> None:
+    read = parse_settings(f'[contact]\npage_url = "{url}"', ControllerSettings, source="x")
+    assert read.contact.page_url == url
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
 
+from controller.contact import wording
+from controller.fairshare.policy import Times
+from controller.language.catalogue import Language, languages
+from controller.web import customer_page
+from controller.web.customer_forms import time_offers
+from controller.web.customer_reader import Reader
 from tests.web.customers import Customer
 from tests.web.pages import Page
 
@@ -63,6 +71,24 @@ async def test_time_beyond_it_is_partly_granted_and_the_rest_decided_by_a_person
     assert "otto" not in page.text
 
 
+async def test_a_double_click_on_more_time_asks_once_and_shows_what_was_given(
+    customer: Customer,
+) -> None:
+    before = await customer.world.only_case()
+    page = await customer.get()
+    (action,) = (form for form in page.forms if form.endswith("/more-time"))
+    assert '<input type="hidden" name="first" value="yes">' in page.html
+    for _ in range(2):
+        page = await customer.post(urljoin(page.url, action), first="yes", seconds="300")
+        case = await customer.world.only_case()
+        assert (case.deadline or 0) - (before.deadline or 0) == 300
+        assert case.requests == ()
+        assert page.status == 200
+        given = f"Nothing is limited automatically before {wording.moment(case.deadline or 0)}."
+        assert f"You asked for more time. {given}" in page.text
+    assert 'name="first"' not in page.html
+
+
 async def test_a_second_wish_for_time_is_decided_by_a_person_and_moves_nothing(
     customer: Customer,
 ) -> None:
@@ -87,7 +113,7 @@ async def test_an_agreement_that_is_granted_is_recorded_and_closes_the_case(
     page = await customer.say(
         "agreement", "we need 6 cores", name=" Hanne  Hog ", until="1970-03-31"
     )
-    assert "A special agreement, until 1 April 1970, 00:00 UTC" in page.text
+    assert "A special agreement, until the end of 31 March 1970" in page.text
     status, answer = await decide(customer, "grant")
     assert (status, "share or exempt" in str(answer["error"])) == (400, True)
     status, answer = await decide(customer, "grant", share=0.75)
@@ -153,7 +179,17 @@ async def test_a_form_that_makes_no_sense_is_refused_and_keeps_what_was_typed(
         assert ">our new shop</textarea>" in page.html
 
 
-@pytest.mark.parametrize("until", ["", "31/3/1970", "1970-01-01", "9999-12-31", "2999-01-01"])
+@pytest.mark.parametrize("until", ["9999-12-31", "2999-01-01"])
+async def test_an_agreement_for_ever_is_refused_with_how_long_one_can_be(
+    customer: Customer, until: str
+) -> None:
+    page = await customer.say("agreement", name="Hanne", until=until)
+    assert page.status == 400
+    assert "Please choose a last day within the next five years" in page.text
+    assert "still to come" not in page.text
+
+
+@pytest.mark.parametrize("until", ["", "31/3/1970", "1970-01-01"])
 async def test_an_agreement_needs_a_day_to_come(customer: Customer, until: str) -> None:
     page = await customer.say("agreement", name="Hanne", until=until)
     assert page.status == 400
@@ -189,3 +225,19 @@ async def test_a_check_of_what_was_solved_is_told(customer: Customer) -> None:
     assert "You said that it is solved: we check until" in page.text
     await customer.world.until(lambda case: case.solved_at is None)
     assert "We checked: the load is still there" in (await customer.get()).text
+
+
+@pytest.mark.parametrize("language", languages().values(), ids=languages().keys())
+def test_the_lengths_of_time_that_are_offered_fit_into_a_telephones_field(
+    language: Language,
+) -> None:
+    offers = time_offers(Times(), Reader(language), used=False)
+    assert max(len(offer.label) for offer in offers) <= 40
+
+
+def test_the_legend_has_the_colours_that_the_chart_has() -> None:
+    style = (Path(customer_page.__file__).parent / "static/fairuse.css").read_text()
+    (key,) = re.findall(r"\.key-waited \{(.*?)\}", style, re.DOTALL)
+    for drawn in ("chart-waited", "chart-waiting"):
+        (colour,) = re.findall(rf"\.{drawn} \{{ fill: (var\(.*?\))", style)
+        assert colour in key

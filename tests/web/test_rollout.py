@@ -29,7 +29,7 @@ async def test_a_host_that_went_silent_is_a_reason_by_name(api: Api) -> None:
 
 
 def test_files_that_cannot_be_used_are_reasons() -> None:
-    assert reasons_to_stop([], [], ["", "rings.toml: unknown"], now=0) == ("rings.toml: unknown",)
+    assert reasons_to_stop([], [], ["rings.toml: unknown"], now=0) == ("rings.toml: unknown",)
 
 
 async def test_the_rings_in_force_are_told(api: Api) -> None:

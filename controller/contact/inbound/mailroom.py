@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,12 +26,13 @@ from controller.contact.inbound.judging import (
     Said,
     judge,
 )
-from controller.contact.routing import in_order, without_addresses
+from controller.contact.routing import in_order, roles_of, without_addresses
 from controller.storage import mails, notices, orders, tries
 from controller.storage.database import Database
 from controller.storage.mails import MailToJudge
 from controller.storage.notices import NoticeRow
 from controller.storage.told import DeliveryTry
+from controller.tenants import TenantContact
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +162,10 @@ class Mailroom:
     ) -> None:
         bounced = failed | {address for row in accepted for address in row.bounced.split()}
         has_it = {address for row in accepted for address in row.sent_to.split()} - bounced
-        again = None if has_it else await self._is_another_way(filed, bounced)
+        people = await self._people(filed)
+        is_another_way = bool(without_addresses(in_order(people), bounced))
+        again = None if has_it else is_another_way
+        roles = roles_of(people, failed)
         named = await self._limits_by_name(filed)
         of_case = {row.case_id: row.id for row in accepted}
 
@@ -184,17 +188,16 @@ class Mailroom:
                     connection, row, failed, at=now, again=again, answer=reason
                 ):
                     return False
-            await tries.add(connection, (_try(filed, accepted, reason, now),))
+            await tries.add(connection, (_try(filed, accepted, roles, reason, now),))
             return await _judged(filed.mail, bounce)(connection)
 
         if await self._desk.carry_out_together(filed.case_ids, step, also=mark):
             _log.error("letter %s came back: %s", filed.mail.letter, reason)
 
-    async def _is_another_way(self, filed: Filed, bounced: frozenset[str]) -> bool:
+    async def _people(self, filed: Filed) -> tuple[TenantContact, ...]:
         case = await self._desk.case(filed.mail.case_id)
         tenant = self._directory.tenant(case.tenant) if case is not None else None
-        people = tenant.people() if tenant is not None else ()
-        return bool(without_addresses(in_order(people), bounced))
+        return tenant.people() if tenant is not None else ()
 
     async def _limits_by_name(self, filed: Filed) -> set[str]:
         """The cases whose limit an operator ordered."""
@@ -245,11 +248,14 @@ def _judged(mail: MailToJudge, outcome: OfACase) -> Callable[[AsyncConnection], 
     return keep
 
 
-def _try(filed: Filed, accepted: Sequence[NoticeRow], reason: str, now: float) -> DeliveryTry:
+def _try(
+    filed: Filed, accepted: Sequence[NoticeRow], roles: Iterable[str], reason: str, now: float
+) -> DeliveryTry:
+    """`roles` are of the contacts whom it did not reach, as far as they are listed still."""
     return DeliveryTry(
         letter=filed.mail.letter or "",
         at=now,
-        contact="",
+        contact=", ".join(roles),
         channel=accepted[0].channel or "email",
         outcome="bounced",
         answer=reason,
@@ -258,4 +264,4 @@ def _try(filed: Filed, accepted: Sequence[NoticeRow], reason: str, now: float) -
 
 def _in_words(bounce: Bounce, failed: set[str]) -> str:
     whom = ", ".join(sorted(failed)) or "its recipient"
-    return f"It came back from {whom}: {bounce.reason or 'without a reason'}"
+    return f"{whom}: {bounce.reason or 'sent back without a reason'}"

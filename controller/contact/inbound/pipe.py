@@ -6,7 +6,10 @@ It goes into the store, whether or not a controller runs. The exit status is wha
         whoever the sender pretends to be
     67  not addressed to a case (EX_NOUSER)
     65  of a case that has sent more than is kept (EX_DATAERR)
-    75  it could not be kept now; the mail server tries again (EX_TEMPFAIL)
+    75  it could not be kept now, or nothing came at all; the mail server tries again (EX_TEMPFAIL)
+
+Every mail has a header at least, so that an empty input is a pipe that broke. Postfix sends a mail
+back for every other status than 0 and 75, and would have lost it with 0.
 """
 
 from __future__ import annotations
@@ -41,7 +44,11 @@ _CHUNK_BYTES = 65536
 def take_mail(config: Path, stdin: BinaryIO) -> int:
     """Take what is on `stdin`; returns the exit status. Whatever fails, nothing is lost."""
     try:
-        return _STATUS[asyncio.run(_take(load_controller_settings(config), _read(stdin)))]
+        raw = _read(stdin)
+        if not raw.strip():
+            _log.error("expected a mail on standard input, found nothing; it is asked for again")
+            return _TRY_AGAIN
+        return _STATUS[asyncio.run(_take(load_controller_settings(config), raw))]
     except Exception as error:  # noqa: BLE001 - a mistake of ours must not bounce a customer's mail
         _log.error("the mail could not be kept now: %s", error)
         return _TRY_AGAIN
