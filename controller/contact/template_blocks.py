@@ -16,13 +16,14 @@ def stray_blocks(folder: Path, policy: str) -> Iterator[str]:
     """What is wrong with the templates of this policy (empty: those for everybody), with file and
     line. A block inside another is the provider's own business."""
     environment = jinja2.Environment(  # noqa: S701 - it reads templates and writes nothing
-        loader=loader_for((policy, folder)), extensions=["jinja2.ext.i18n"]
+        extensions=["jinja2.ext.i18n"]
     )
+    loader = loader_for((policy, folder))
     for file in sorted((folder / policy).glob("*.j2")):
         try:
             tree = environment.parse(file.read_text(encoding="utf-8"), filename=str(file))
             base = _base(tree)
-            known = _blocks(environment, base) if base else set()
+            known = _blocks(environment, loader, base) if base else set()
         except jinja2.TemplateSyntaxError as error:
             yield f"{error.filename}:{error.lineno}: {error.message}"
             continue
@@ -46,14 +47,14 @@ def _base(tree: nodes.Template) -> str | None:
     return str(name.value) if isinstance(name, nodes.Const) else None
 
 
-def _blocks(environment: jinja2.Environment, name: str) -> set[str]:
+def _blocks(environment: jinja2.Environment, loader: jinja2.BaseLoader, name: str) -> set[str]:
     """Every block of the template and of those that it extends."""
     known: set[str] = set()
     seen: set[str] = set()
     following: str | None = name
     while following is not None and following not in seen:
         seen.add(following)
-        source, filename, _ = environment.loader.get_source(environment, following)
+        source, filename, _ = loader.get_source(environment, following)
         tree = environment.parse(source, following, filename)
         known.update(block.name for block in tree.find_all(nodes.Block))
         following = _base(tree)
