@@ -153,15 +153,18 @@ def agreements_table(agreements: Sequence[Agreement], now: float) -> Table:
 
 def what_next(case: CaseLine, now: float) -> str:
     """What the clock or a person will do to a case, in a few words."""
+    said = []
     if case.requests:
-        return f"asks for {', '.join(case.requests)}; {_by_itself(case, now)}"
-    return _by_itself(case, now)
+        said.append(f"asks for {', '.join(case.requests)}")
+    if case.replied_at is not None and case.state != "closed":
+        said.append(f"wrote {figures.length(now - case.replied_at)} ago")
+    return "; ".join([*said, _by_itself(case, now)])
 
 
 def _by_itself(case: CaseLine, now: float) -> str:
     match case.state:
         case "watching":
-            return "being watched"
+            return "notice waits to be sent" if case.being_written_to else "being watched"
         case "notified" if case.deadline is None:
             return "notice on its way"
         case "notified" if case.deadline is not None and case.deadline > now:

@@ -24,9 +24,11 @@ def replied(case: Case, words: str, policy: Policy, *, now: float) -> Step:
             done.entries[0],
             text=f"The customer answered by mail, so they have read the notice.{quoted}",
         )
-        return msgspec.structs.replace(done, entries=(counted, *done.entries[1:]))
+        heard = msgspec.structs.replace(done.case, replied_at=now)
+        return msgspec.structs.replace(done, case=heard, entries=(counted, *done.entries[1:]))
     text = f"The customer wrote by mail; {_why_nothing_changes(case)}.{quoted}"
-    return step(case, TimelineEntry(at=now, event="replied", actor="customer", text=text))
+    entry = TimelineEntry(at=now, event="replied", actor="customer", text=text)
+    return step(case, entry, replied_at=now)
 
 
 def auto_replied(case: Case, why: str, words: str, *, now: float) -> Step:

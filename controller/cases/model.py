@@ -127,6 +127,8 @@ class Case(Message):
     requests: tuple[CustomerRequest, ...] = ()
     """In the order in which they were made."""
     dispute_decision: DisputeDecision | None = None
+    replied_at: float | None = None
+    """When a person last wrote about it by mail."""
     held_because: str = ""
     limit: StandingLimit | None = None
     suspension: Suspension | None = None

@@ -270,7 +270,9 @@ def build_dispatcher(
         NoticeTerms(
             provider_name=settings.provider_name,
             policy_for=lambda case: policies.policy_for(case.tenant, case.host),
-            link_for=lambda case_id, at: links.url_for(case_id, at + settings.link_valid),
+            link_for=lambda case_id, at, language: links.url_for(
+                case_id, at + settings.link_valid, language
+            ),
             takes_replies=addresses is not None,
             templates=own_templates(settings.templates, settings.provider_name),
         ),

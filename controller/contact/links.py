@@ -1,6 +1,7 @@
 """Links that open one customer's one case: signed, expiring, good for nothing else.
 
-A link's token is `<case id>.<expiry>.<signature>`. Whoever holds it may read that case and answer
+A link's token is `<case id>.<expiry>.<language>.<signature>`; the language is that of the letter
+that it stands in, and may be missing. Whoever holds it may read that case and answer
 it, so it is the secret; pages that it opens are never stored, indexed or named in a Referer.
 """
 
@@ -13,15 +14,28 @@ import os
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _CASE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TOKEN = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})")
+_LANGUAGE = re.compile(r"[A-Za-z_]{2,12}")
+_TOKEN = re.compile(
+    r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,12})(?:\.([A-Za-z_]{2,12}))?\.([A-Za-z0-9_-]{22})"
+)
 _SIGNATURE_BYTES = 16
 """Half of SHA-256's output, the least that RFC 2104 advises: links stay short."""
 _PURPOSE = b"fairuse customer link 1"
 """Signed with every link, so that the same secret can never be led to sign one by other means."""
 SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a link opens."""
+
+    case_id: str
+    language: str
+    """The code of its reader's; empty: the link does not say."""
 
 
 class LinkRefused(Exception):
@@ -40,27 +54,30 @@ class CustomerLinks:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
 
-    def url_for(self, case_id: str, expires_at: float) -> str:
-        """The link to one case, good until `expires_at` (seconds since the epoch)."""
+    def url_for(self, case_id: str, expires_at: float, language: str = "") -> str:
+        """The link to one case, good until `expires_at` (seconds since the epoch), for a reader of
+        the language with this code."""
         if not _CASE_ID.fullmatch(case_id):
             raise ValueError(f"case id: expected letters, digits, - and _, found {case_id!r}")
-        expiry = str(int(expires_at))
-        return f"{self._base_url}/c/{case_id}.{expiry}.{self._signature(case_id, expiry)}"
+        if language and not _LANGUAGE.fullmatch(language):
+            raise ValueError(f"language: expected a code such as pt_BR, found {language!r}")
+        signed = ".".join(part for part in (case_id, str(int(expires_at)), language) if part)
+        return f"{self._base_url}/c/{signed}.{self._signature(signed)}"
 
-    def case_for(self, token: str) -> str:
-        """The id of the case that `token` opens now, or LinkRefused."""
+    def opened_by(self, token: str) -> Opened:
+        """What `token` opens now, or LinkRefused."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             raise LinkRefused("not a token of ours")
-        case_id, expiry, signature = match.groups()
-        if not hmac.compare_digest(signature, self._signature(case_id, expiry)):
+        case_id, expiry, language, signature = match.groups()
+        if not hmac.compare_digest(signature, self._signature(token.rpartition(".")[0])):
             raise LinkRefused("the signature does not match")
         if self._clock() >= int(expiry):
             raise LinkRefused(f"expired at {expiry}")
-        return case_id
+        return Opened(case_id, language or "")
 
-    def _signature(self, case_id: str, expiry: str) -> str:
-        message = b"\n".join((_PURPOSE, case_id.encode(), expiry.encode()))
+    def _signature(self, signed: str) -> str:
+        message = b"\n".join((_PURPOSE, *(part.encode() for part in signed.split("."))))
         mac = hmac.new(self._secret, message, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 

@@ -82,8 +82,8 @@ class NoticeTerms:
 
     provider_name: str
     policy_for: Callable[[Case], Policy]
-    link_for: Callable[[str, float], str]
-    """The customer page of a case, by its id and when the letter is written."""
+    link_for: Callable[[str, float, str], str]
+    """The customer page of a case, by its id, when the letter is written and its language."""
     takes_replies: bool = False
     """Whether what customers reply to a mail reaches its case."""
     templates: LetterTemplates = field(default_factory=LetterTemplates)
@@ -182,13 +182,15 @@ def _about(
         "tenant": case.tenant,
         "mode": document.mode,
         "policy": policy,
-        "page_url": terms.link_for(case.id, written_at),
+        "page_url": terms.link_for(case.id, written_at, language.code),
         "resource": wording.resource_name(case.resource, language),
         "why": wording.why_it_matters(case.resource, language),
         "sentence": sentence(
             case.verdict,
             whose=wording.your_server(case.tenant, language),
-            when=_when(queued, of),
+            when=when_seen(case.verdict, written_at, language, zone)
+            if queued.kind == "first-notice"
+            else "",
             language=language,
         ),
         "seen_at": of.moment(case.notice_accepted_at or case.opened_at),
@@ -207,12 +209,12 @@ def _about(
     }
 
 
-def _when(queued: Queued, of: Outlook) -> str:
-    """When that was which a first notice tells of, where "the last minutes" are long gone."""
-    verdict = of.case.verdict
-    if queued.kind != "first-notice" or of.written_at - verdict.decided_at <= _RECENT_SECONDS:
+def when_seen(verdict: Verdict, now: float, language: Language, zone: tzinfo) -> str:
+    """When that was which the verdict is about, as its sentence may tell it; empty as long as
+    "the last minutes" will do."""
+    if now - verdict.decided_at <= _RECENT_SECONDS:
         return ""
-    return wording.during(_began_at(verdict), verdict.decided_at, of.language, of.zone)
+    return wording.during(_began_at(verdict), verdict.decided_at, language, zone)
 
 
 def _began_at(verdict: Verdict) -> float:

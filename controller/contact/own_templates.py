@@ -43,7 +43,7 @@ def _try(path: Path, policy: str, provider_name: str) -> None:
     terms = NoticeTerms(
         provider_name=provider_name,
         policy_for=lambda case: specimen,
-        link_for=lambda case_id, at: f"https://fairuse.example/c/{case_id}",
+        link_for=lambda case_id, at, language: f"https://fairuse.example/c/{case_id}",
         takes_replies=True,
         templates=LetterTemplates(path, when_broken=_refuse),
         draw=lambda chart: b"",

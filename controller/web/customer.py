@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 from babel import negotiate_locale
@@ -19,7 +20,7 @@ from controller.contact.links import LinkRefused
 from controller.language.catalogue import ENGLISH, languages
 from controller.web import customer_forms as forms
 from controller.web.customer_page import Told, case_page, ending_page, thanks, use_now
-from controller.web.customer_reader import reader_of
+from controller.web.customer_reader import Reader, reader_of
 from controller.web.customer_words import SAID, Saying, refusal
 from controller.web.errors import Refused
 from controller.web.pages import page
@@ -31,57 +32,67 @@ _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
 
 
+@dataclass(frozen=True)
+class _Visit:
+    """Who reads which case."""
+
+    case: Case
+    reader: Reader
+
+
 async def show(request: web.Request) -> web.Response:
     """The case as it stands."""
     services = request.app[SERVICES]
-    case = await _opened(request, services)
-    if case is None:
+    visit = await _opened(request, services)
+    if visit is None:
         return _closed_door(request, root="..")
+    case, reader = visit.case, visit.reader
     if case.state == "closed":
-        return ending_page(services, case, root="..")
+        return ending_page(services, case, reader, root="..")
     said = request.query.get("said", "")
     has_said = {*case.answers, *(each.kind for each in case.requests)}
     kind = next((kind for kind in SAID if kind == said in has_said), None)
-    message = thanks(services, case, kind) if kind else ""
-    return await case_page(services, case, Told(_token(request), "..", message))
+    message = thanks(services, case, reader, kind) if kind else ""
+    return await case_page(services, case, reader, Told(_token(request), "..", message))
 
 
 async def show_use(request: web.Request) -> web.Response:
     """The part of the page that says what is used now, for the page to put in place."""
     services = request.app[SERVICES]
-    case = await _opened(request, services)
-    if case is None or case.state == "closed":
+    visit = await _opened(request, services)
+    if visit is None or visit.case.state == "closed":
         return _closed_door(request, root="../..")
-    return use_now(services, case)
+    return use_now(services, visit.case, visit.reader)
 
 
 async def answer(request: web.Request) -> web.Response:
     """Take one answer or request, and lead back to the page."""
     services = request.app[SERVICES]
-    case = await _opened(request, services)
+    visit = await _opened(request, services)
     kind = next((kind for kind in SAID if kind == request.match_info["answer"]), None)
-    if case is None or kind is None:
+    if visit is None or kind is None:
         return _closed_door(request, root="../..")
+    case, reader = visit.case, visit.reader
     form = await _form(request)
     try:
-        await _take(services, case, kind, form)
+        await _take(services, visit, kind, form)
     except _SentTwice:
         _log.debug("case %s: the customer's form came twice and counts once", case.id)
     except (CaseRefused, forms.FormRefused) as refused:
         newest = await services.desk.case(case.id) or case
         if newest.state == "closed":
-            return ending_page(services, newest, root="../..", status=409)
-        language = reader_of(services, case).language
+            return ending_page(services, newest, reader, root="../..", status=409)
+        language = reader.language
         is_stale = isinstance(refused, CaseRefused)
         text = refusal(str(refused), language) if is_stale else language.gettext(str(refused))
         told = Told(_token(request), "../..", text, 409 if is_stale else 400, kind, form)
-        return await case_page(services, newest, told)
+        return await case_page(services, newest, reader, told)
     raise web.HTTPSeeOther(f"../{_token(request)}?said={kind}")
 
 
-async def _take(services: Services, case: Case, kind: Saying, form: Mapping[str, str]) -> None:
+async def _take(services: Services, visit: _Visit, kind: Saying, form: Mapping[str, str]) -> None:
     """What the form says reaches the case. CaseRefused or FormRefused says why not."""
-    desk, reader = services.desk, reader_of(services, case)
+    desk, case, reader = services.desk, visit.case, visit.reader
     policy, now, note = desk.policy_of(case), services.clock(), forms.read_note(form)
     match kind:
         case "more-time":
@@ -121,15 +132,17 @@ def _for_the_first_time(case: Case, form: Mapping[str, str]) -> Case:
     return case
 
 
-async def _opened(request: web.Request, services: Services) -> Case | None:
-    """The case that the link opens, if it opens any."""
+async def _opened(request: web.Request, services: Services) -> _Visit | None:
+    """What the link opens, if it opens any case."""
     try:
-        case_id = services.links.case_for(_token(request))
+        opened = services.links.opened_by(_token(request))
     except LinkRefused as refused:
         _log.info("a customer's link was refused: %s", refused)
         return None
-    case = await services.desk.case(case_id)
-    return None if case is None or case.is_erased else case
+    case = await services.desk.case(opened.case_id)
+    if case is None or case.is_erased:
+        return None
+    return _Visit(case, reader_of(services, case, opened.language))
 
 
 def _token(request: web.Request) -> str:

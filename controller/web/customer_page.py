@@ -13,12 +13,12 @@ from controller.cases.model import Case
 from controller.contact import wording
 from controller.contact.chart import lay_out
 from controller.contact.chart_svg import draw_svg
-from controller.contact.notice import effect_bars, evidence_figures, limit_words
+from controller.contact.notice import effect_bars, evidence_figures, limit_words, when_seen
 from controller.fairshare.evidence import Verdict
 from controller.fairshare.sentence import amount, sentence
 from controller.language.figures import duration, whole
 from controller.web import customer_forms as forms
-from controller.web.customer_reader import Reader, reader_of
+from controller.web.customer_reader import Reader
 from controller.web.customer_words import SAID, Saying, agreed, asked, choices, history
 from controller.web.pages import page
 from controller.web.services import Services
@@ -42,10 +42,10 @@ class Told:
     """What was typed there."""
 
 
-async def case_page(services: Services, case: Case, told: Told) -> web.Response:
+async def case_page(services: Services, case: Case, reader: Reader, told: Told) -> web.Response:
     """An open case: what was seen, what happens next, and what can be said to it."""
     policy = services.policies.policy_for(case.tenant, case.host)
-    reader, now = reader_of(services, case), services.clock()
+    now = services.clock()
     language = reader.language
     values = {
         "mode": services.desk.modes.on(case.host),
@@ -78,9 +78,8 @@ async def case_page(services: Services, case: Case, told: Told) -> web.Response:
     return page("customer.html.j2", values, root=told.root, status=told.status, language=language)
 
 
-def thanks(services: Services, case: Case, kind: Saying) -> str:
+def thanks(services: Services, case: Case, reader: Reader, kind: Saying) -> str:
     """What was heard of the customer, with the time that they have now where they asked for it."""
-    reader = reader_of(services, case)
     heard = reader.language.gettext(SAID[kind])
     enforcing = services.desk.modes.on(case.host) == "enforce"
     if kind != "more-time" or not enforcing or (case.deadline or 0.0) <= services.clock():
@@ -91,9 +90,10 @@ def thanks(services: Services, case: Case, kind: Saying) -> str:
     return f"{heard} {given}"
 
 
-def ending_page(services: Services, case: Case, *, root: str, status: int = 200) -> web.Response:
+def ending_page(
+    services: Services, case: Case, reader: Reader, *, root: str, status: int = 200
+) -> web.Response:
     """A closed case: that it is closed, and how it ended."""
-    reader = reader_of(services, case)
     values = {
         "case": case,
         "provider": services.settings.contact.provider_name,
@@ -105,9 +105,8 @@ def ending_page(services: Services, case: Case, *, root: str, status: int = 200)
     )
 
 
-def use_now(services: Services, case: Case) -> web.Response:
+def use_now(services: Services, case: Case, reader: Reader) -> web.Response:
     """What the case's tenant uses now, of the case's resource on its host and nothing else."""
-    reader = reader_of(services, case)
     values = _use(services, case, reader, services.clock())
     return page("customer-use.html.j2", values, root="../..", language=reader.language)
 
@@ -121,7 +120,12 @@ def _about(case: Case, reader: Reader, solved_check: float, now: float) -> dict[
         "case": case,
         "tenant": case.tenant,
         "resource": wording.resource_name(case.resource, language),
-        "sentence": sentence(case.verdict, whose=whose, language=language),
+        "sentence": sentence(
+            case.verdict,
+            whose=whose,
+            when=when_seen(case.verdict, now, language, reader.zone),
+            language=language,
+        ),
         "seen_at": reader.moment(case.opened_at),
         "figures": evidence_figures(case, language, reader.zone),
         "causes": wording.causes(language),

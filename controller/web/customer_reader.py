@@ -48,12 +48,19 @@ class Reader:
         return datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%dT%H:%M")
 
 
-def reader_of(services: Services, case: Case) -> Reader:
-    """Whom the case's page speaks to: the tenant of tenants.toml, or who the policy is for."""
+def reader_of(services: Services, case: Case, language_code: str) -> Reader:
+    """Whom the case's page speaks to.
+
+    It is read in the language of the letter that its link stood in (`language_code`); where that
+    is not known, in the tenant's, or in the policy's. Its clock is the tenant's.
+    """
     tenant = services.directory.tenant(case.tenant)
-    language = languages()[
-        (tenant and tenant.language)
-        or services.policies.policy_for(case.tenant, case.host).language
-    ]
+    language = (
+        languages().get(language_code)
+        or languages()[
+            (tenant and tenant.language)
+            or services.policies.policy_for(case.tenant, case.host).language
+        ]
+    )
     zone = ZoneInfo(tenant.time_zone) if tenant and tenant.time_zone else UTC
     return Reader(language, zone)

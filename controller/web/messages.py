@@ -186,6 +186,11 @@ class CaseLine(Message):
     closing: Closing | None
     requests: tuple[RequestKind, ...] = ()
     """What the customer asks for, and nobody has decided yet."""
+    replied_at: float | None = None
+    """When the customer last wrote by mail."""
+    being_written_to: bool = False
+    """Whether its first notice waits to be sent: for others to join, for the end of a quiet time,
+    or for a mail server."""
 
 
 class CaseList(Message):
@@ -369,6 +374,8 @@ def case_line(case: Case, sentence: str) -> CaseLine:
         closed_at=case.closed_at,
         closing=case.closing,
         requests=tuple(request.kind for request in case.waiting_requests),
+        replied_at=case.replied_at,
+        being_written_to=case.state == "watching" and bool(case.notice),
     )
 
 

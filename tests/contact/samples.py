@@ -109,6 +109,8 @@ def terms(**changes: Any) -> NoticeTerms:
             name="Example AUP", clause="Do not take a disproportionate share of shared resources."
         ),
         "takes_replies": True,
-        "link_for": lambda case_id, at: f"https://fairuse.example.net/c/{case_id}.{at:.0f}.sig",
+        "link_for": lambda case_id, at, language: (
+            f"https://fairuse.example.net/c/{case_id}.{at:.0f}.sig"
+        ),
     }
     return NoticeTerms(**{**fields, **changes})

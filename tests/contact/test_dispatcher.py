@@ -281,10 +281,10 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
         assert text is not None
         link = re.search(r"https://fairuse.example.net/c/(\S+)", text.get_content())
         assert link is not None
-        assert links.case_for(link[1]) == samples.CASE_ID
+        assert links.opened_by(link[1]).case_id == samples.CASE_ID
         box.now = NOW + 7 * 86400
         with pytest.raises(LinkRefused, match="expired"):
-            links.case_for(link[1])
+            links.opened_by(link[1])
 
 
 async def test_the_loop_sends_when_it_is_woken(tmp_path: Path) -> None:

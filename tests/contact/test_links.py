@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.contact.links import CustomerLinks, LinkRefused, read_or_make_secret
+from controller.contact.links import CustomerLinks, LinkRefused, Opened, read_or_make_secret
 
 SECRET = bytes(range(32))
 NOW = 1_000_000.0
@@ -24,39 +24,48 @@ def token_for(case_id: str, expires_at: float = NOW + 60, secret: bytes = SECRET
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
 def test_a_link_opens_the_case_that_it_was_made_for(case_id: str) -> None:
-    assert links().case_for(token_for(case_id)) == case_id
+    assert links().opened_by(token_for(case_id)).case_id == case_id
+
+
+@pytest.mark.parametrize("language", ["", "da", "pt_BR"])
+def test_a_link_says_in_which_language_its_letter_was(language: str) -> None:
+    token = links().url_for("c1", NOW + 60, language).rpartition("/")[2]
+    assert links().opened_by(token) == Opened("c1", language)
+    if language:
+        with pytest.raises(LinkRefused, match="signature"):
+            links().opened_by(token.replace(f".{language}.", ".en."))
 
 
 def test_a_link_stops_working_at_its_end() -> None:
     token = token_for("c1", NOW + 60)
-    assert links(now=NOW + 59).case_for(token) == "c1"
+    assert links(now=NOW + 59).opened_by(token).case_id == "c1"
     with pytest.raises(LinkRefused, match="expired"):
-        links(now=NOW + 60).case_for(token)
+        links(now=NOW + 60).opened_by(token)
 
 
 def test_a_link_cannot_be_turned_into_one_for_another_case_or_a_later_end() -> None:
     case_id, expiry, signature = token_for("c1").split(".")
     for forged in (f"c2.{expiry}.{signature}", f"{case_id}.{int(expiry) + 1}.{signature}"):
         with pytest.raises(LinkRefused, match="signature"):
-            links().case_for(forged)
+            links().opened_by(forged)
 
 
 def test_a_link_signed_with_another_secret_is_refused() -> None:
     with pytest.raises(LinkRefused, match="signature"):
-        links().case_for(token_for("c1", secret=bytes(32)))
+        links().opened_by(token_for("c1", secret=bytes(32)))
 
 
 @given(st.text(max_size=120))
 def test_nothing_but_a_link_of_ours_opens_anything(token: str) -> None:
     with pytest.raises(LinkRefused):
-        links().case_for(token)
+        links().opened_by(token)
 
 
 def test_a_token_with_anything_before_or_after_it_is_refused() -> None:
     token = token_for("c1")
     for changed in (token + "\n", " " + token, token + "A", token[:-1], token.upper()):
         with pytest.raises(LinkRefused):
-            links().case_for(changed)
+            links().opened_by(changed)
 
 
 def test_a_case_id_that_would_not_survive_in_a_link_is_refused() -> None:

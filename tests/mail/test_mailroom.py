@@ -53,6 +53,7 @@ async def test_a_second_reply_is_shown_and_changes_nothing_else(tmp_path: Path) 
         await made.receive(mail("Second", message_id="<2@example.org>"))
         case = await made.case()
         assert case.deadline == deadline
+        assert case.replied_at == made.now
         assert "They wrote: Second" in await made.told("replied")
         assert [each.text for each in await made.mails()] == ["First", "Second"]
 

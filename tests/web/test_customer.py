@@ -186,6 +186,17 @@ async def test_the_page_speaks_the_tenants_language(danish: Customer) -> None:
     assert re.search(r"\b(the|your|of|and|is|we|not)\b", page.text.replace(PROVIDER, "")) is None
 
 
+async def test_the_page_speaks_the_language_of_the_letter_that_its_link_stood_in(
+    customer: Customer,
+) -> None:
+    url = customer.links.url_for(customer.case_id, customer.world.now + 60, "da")
+    page = await customer.get(f"{customer.served.url}/c/{url.rpartition('/')[2]}")
+    assert '<html lang="da">' in page.html
+    answered = await customer.post(f"{page.url}/acknowledge")
+    assert "Du har fortalt, at du undersøger det." in answered.text
+    assert '<html lang="en">' in (await customer.get()).html
+
+
 async def test_a_danish_answer_is_thanked_for_and_told_in_danish(danish: Customer) -> None:
     page = await danish.say("acknowledge", "Det var vores <b>backup</b>.")
     assert page.text.count("Du har fortalt, at du undersøger det.") == 2
