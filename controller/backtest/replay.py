@@ -120,7 +120,7 @@ class Replay:
             return
         if case.notice and case.notice_accepted_at is None and case.state == "watching":
             accepted = lifecycle.notice_accepted(
-                case, self._policy, at=now, channel="replay", answer="accepted at once"
+                case, self._policy, begins=True, at=now, channel="replay", answer="accepted at once"
             )
             self._apply(accepted, case)
         elif case.limit is not None and case.limit.confirmed_at is None:

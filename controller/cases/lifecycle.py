@@ -33,6 +33,9 @@ from controller.fairshare.rule import severity_of
 from controller.fairshare.sentence import amount, duration, sentence
 from controller.settings import Mode
 
+LEAST_FOR_REMINDER = 2.0
+"""Times `remind_before`: a deadline that leaves less is reminded of on the heels of the notice."""
+
 
 def open_case(
     case_id: str, host: str, tenant: str, verdict: Verdict, policy: Policy, previous: Case | None
@@ -42,6 +45,7 @@ def open_case(
     repeated = (
         previous is not None
         and previous.closed_at is not None
+        and previous.closing != "agreed"
         and now - previous.closed_at <= policy.times.repeat_within
     )
     case = Case(
@@ -94,6 +98,8 @@ def see_verdict(
         return None
     if now - case.last_disproportionate_at < policy.times.subsides_after:
         return None
+    if present and case.solved_at is not None and now < case.solved_at + policy.times.solved_check:
+        return None  # what a limit brought about shows nothing yet
     if not present:
         how = "The tenant is no longer on this host."
     elif agreed := _agreed_meanwhile(case, verdict):
@@ -189,10 +195,13 @@ def time_to_answer_seconds(case: Case, policy: Policy) -> float:
     return allowed * policy.times.repeat_deadline_factor if case.repeat_of else allowed
 
 
-def notice_accepted(case: Case, policy: Policy, *, at: float, channel: str, answer: str) -> Step:
-    """A notice was accepted for delivery: the clock starts with the first one."""
+def notice_accepted(
+    case: Case, policy: Policy, *, begins: bool, at: float, channel: str, answer: str
+) -> Step:
+    """A notice was accepted for delivery. A first notice (`begins`) starts the clock; any other
+    one gives no time to answer."""
     entry = TimelineEntry(at=at, event="notice-accepted", actor=channel, text=answer)
-    if case.state == "closed" or case.notice_accepted_at is not None:
+    if not begins or case.state == "closed" or case.notice_accepted_at is not None:
         return step(case, entry)
     deadline = max(at + time_to_answer_seconds(case, policy), case.deadline or 0.0)
     return step(
@@ -253,8 +262,11 @@ def release(case: Case, policy: Policy, *, now: float, by: str, reason: str) -> 
     if case.notice_accepted_at is None:
         changes |= {"state": "watching", "notice": ""}
     else:
-        deadline = max(case.deadline or 0.0, now + time_to_answer_seconds(case, policy))
+        allowed = time_to_answer_seconds(case, policy)
+        deadline = max(case.deadline or 0.0, now + allowed)
         changes |= {"state": "notified", "deadline": deadline}
+        if allowed < LEAST_FOR_REMINDER * policy.times.remind_before:
+            changes["reminded_of"] = deadline
     released = step(case, entry, **changes)
     return with_notice(released, "decision") if case.is_disputed else released
 

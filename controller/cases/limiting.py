@@ -140,8 +140,7 @@ def confirmed(case: Case, *, now: float) -> Step | None:
         actor="limiter",
         text=f"The host holds the tenant to {amount(case.resource, limit.allowance)}.",
     )
-    told = step(case, entry, limit=limit)
-    return told if case.notice_accepted_at is None else with_notice(told, "limit-started")
+    return with_notice(step(case, entry, limit=limit), "limit-started")
 
 
 def refused(case: Case, refusal: RefusedLimit, policy: Policy, *, now: float) -> Step | None:

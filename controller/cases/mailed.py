@@ -11,7 +11,7 @@ import msgspec
 
 from controller.cases.answers import THEY_WROTE, answer
 from controller.cases.model import Case, Step, TimelineEntry
-from controller.cases.steps import step, without_limit
+from controller.cases.steps import step, with_limit_ended, without_limit
 from controller.fairshare.policy import Policy
 
 
@@ -72,7 +72,7 @@ def bounced(
             text="The limit is lifted: the notice that it rested on reached nobody.",
         )
         ended = without_limit(case, lifted, state="held", held_because=held_because, **taken_back)
-        return msgspec.structs.replace(ended, entries=(entry, lifted))
+        return with_limit_ended(msgspec.structs.replace(ended, entries=(entry, lifted)), case)
     if case.state == "held":
         return step(case, entry, **taken_back)
     if again:

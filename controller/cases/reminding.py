@@ -6,6 +6,7 @@ has calmed down, or whose host nobody hears, is not reminded of what will not co
 
 from __future__ import annotations
 
+from controller.cases.lifecycle import LEAST_FOR_REMINDER
 from controller.cases.limiting import Circumstances
 from controller.cases.model import Case, Step, TimelineEntry
 from controller.cases.steps import step, with_notice
@@ -38,7 +39,7 @@ def due_reminder(
         or circumstances.mode == "observe"
         or circumstances.paused
         or verdict.outcome != "disproportionate"
-        or case.deadline - case.notice_accepted_at < 2 * before
+        or case.deadline - case.notice_accepted_at < LEAST_FOR_REMINDER * before
         or case.reminders >= MOST_REMINDERS
         or (case.reminded_of is not None and case.deadline <= case.reminded_of)
     ):

@@ -27,16 +27,14 @@ def step(case: Case, *entries: TimelineEntry, **changes: object) -> Step:
 
 
 def close(case: Case, closing: Closing, now: float, *, actor: str, text: str) -> Step:
-    """Close the case, lifting its limit, and tell the customer if they were written to."""
+    """Close the case, lifting its limit, and tell the customer if they know of either."""
     entry = TimelineEntry(at=now, event=f"closed-{closing}", actor=actor, text=text)
     ended = without_limit(
         case, entry, state="closed", closing=closing, closed_at=now, suspension=None
     )
-    if case.notice_accepted_at is None:
-        return ended
-    limited = case.limit is not None and case.limit.confirmed_at is not None
-    kind: NoticeKind = "limit-ended" if limited else "closed"
-    return with_notice(ended, kind)
+    if case.limit is not None and case.limit.confirmed_at is not None:
+        return with_notice(ended, "limit-ended")
+    return ended if case.notice_accepted_at is None else with_notice(ended, "closed")
 
 
 def with_notice(done: Step, kind: NoticeKind) -> Step:
@@ -46,9 +44,8 @@ def with_notice(done: Step, kind: NoticeKind) -> Step:
 
 
 def with_limit_ended(done: Step, previous: Case) -> Step:
-    """The same step, telling the customer that the limit is over if they were told of it."""
-    limit = previous.limit
-    if limit is None or limit.confirmed_at is None or previous.notice_accepted_at is None:
+    """The same step, telling the customer that the limit is over if it stood."""
+    if previous.limit is None or previous.limit.confirmed_at is None:
         return done
     return with_notice(done, "limit-ended")
 

@@ -38,7 +38,7 @@ def meanings(
     return {
         **_meanings_of_time(times, mode, language, left_seconds),
         "solved": gettext(
-            "We check for %(time)s. If nobody has to wait any more, the case closes.",
+            "We check for %(time)s. If we do not see it any more, the case closes.",
             time=duration(times.solved_check, language),
         ),
         "dispute": gettext(

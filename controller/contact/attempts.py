@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.cases.model import Case
+from controller.cases.model import Case, State
 from controller.contact.delivery import Refused
 from controller.contact.notice import Queued
 from controller.settings import Contact
@@ -81,11 +81,19 @@ def after_refusals(
     return RetryAt(min(at, last_chance), reason)
 
 
+_TOO_LATE_TO_BEGIN: dict[State, str] = {
+    "closed": "the case closed before the notice could be sent",
+    "held": "an operator took the case over before the notice could be sent",
+    "limited": "an operator ordered a limit before the notice could be sent, and that is told",
+}
+"""What it says of the time to answer and of the answers would not be so."""
+
+
 def overtaken(notice: Queued, case: Case, now: float) -> str:
     """Why a notice that waited for long has nothing true to say any more; empty if it has."""
     kind, about = notice.kind, notice.document
-    if kind == "first-notice" and case.state == "closed":
-        return "the case closed before the notice could be sent"
+    if kind == "first-notice" and case.state in _TOO_LATE_TO_BEGIN:
+        return _TOO_LATE_TO_BEGIN[case.state]
     if kind == "limit-started" and (
         case.limit is None or about.limit is None or case.limit.order != about.limit.order
     ):

@@ -191,7 +191,7 @@ class Dispatcher:
         if readers.away is not None:
             await self._not_accepted(letter, Tried(refusals=(readers.away,)), now)
             return
-        people = without_addresses(readers.people, letter.bounced)
+        people = await self._reachable(letter, readers)
         if not people:
             reason = readers.nobody_because or _came_back(letter)
             await self._give_up(letter, Tried(), reason, now)
@@ -206,6 +206,14 @@ class Dispatcher:
             await self._record(letter)
             return
         await self._not_accepted(letter, tried, now)
+
+    async def _reachable(self, letter: Letter, readers: Readers) -> Sequence[TenantContact]:
+        """Whom to try: not those from whom something about the case came back, if others are left;
+        whoever got the first notice hears how it goes on."""
+        left = without_addresses(readers.people, letter.bounced)
+        async with self._database.read() as connection:
+            bounced = await notices.bounced_of(connection, letter.case_ids)
+        return without_addresses(left, bounced) or left
 
     async def _not_accepted(self, letter: Letter, tried: Tried, now: float) -> None:
         match after_refusals(tried.refusals, letter, self._settings, now):

@@ -16,7 +16,7 @@ from controller.cases.model import Case
 from controller.contact import wording
 from controller.contact.answering import TITLES, meanings
 from controller.fairshare.policy import Policy
-from controller.fairshare.sentence import amount, duration
+from controller.fairshare.sentence import duration
 from controller.language.catalogue import Language
 from controller.settings import Mode
 
@@ -78,8 +78,8 @@ def what_happens_to_several(of: Outlook) -> tuple[tuple[str, str], ...]:
         (
             gettext("If it comes to a limit"),
             gettext(
-                "Your server keeps running. A limit is never below its fair share, lasts "
-                "%(lease)s at most, and ends by itself.",
+                "Your server keeps running. A limit is never below the fair share that it has "
+                "then, lasts %(lease)s at most, and ends by itself.",
                 lease=duration(of.policy.limit.lease, of.language),
             ),
         ),
@@ -100,30 +100,34 @@ def answers(of: Outlook) -> tuple[tuple[str, str], ...]:
 
 def _with_limits(of: Outlook, earliest: float) -> Iterator[tuple[str, str]]:
     gettext = of.language.gettext
-    share = amount(of.case.resource, of.case.verdict.average_fair_share, of.language)
     left_seconds = earliest - of.written_at
     if left_seconds > 0:
-        yield (
-            gettext("Until %(moment)s", moment=of.moment(earliest)),
-            gettext(
-                "Your server keeps running as it is, and nothing is limited. You have %(time)s "
-                "from this message.",
-                time=duration(left_seconds, of.language),
-            ),
-        )
+        yield gettext("Until %(moment)s", moment=of.moment(earliest)), _time_left(of, left_seconds)
     yield gettext("After that") if left_seconds > 0 else gettext("Now"), _may_limit(of)
     yield (
         gettext("If it comes to a limit"),
         gettext(
-            "Your server keeps running. A limit is never below its fair share of %(share)s, lasts "
-            "%(lease)s at most, and ends by itself. In a day there are no more than %(most)s "
+            "Your server keeps running. A limit is never below the fair share that it has then, "
+            "lasts %(lease)s at most, and ends by itself. In a day there are no more than %(most)s "
             "of it.",
-            share=share,
             lease=duration(of.policy.limit.lease, of.language),
             most=duration(of.policy.limit.max_per_day, of.language),
         ),
     )
     yield gettext("If the load goes down"), _subsiding(of)
+
+
+def _time_left(of: Outlook, left_seconds: float) -> str:
+    gettext, time = of.language.gettext, duration(left_seconds, of.language)
+    said = gettext(
+        "Your server keeps running as it is, and nothing is limited. You have %(time)s from this "
+        "message.",
+        time=time,
+    )
+    if not of.case.repeat_of or of.policy.times.repeat_deadline_factor >= 1:
+        return said
+    why = gettext("That is less than usual, because we wrote to you about the same not long ago.")
+    return f"{said} {why}"
 
 
 def _may_limit(of: Outlook) -> str:
@@ -153,6 +157,6 @@ def _without_limits(of: Outlook) -> Iterator[tuple[str, str]]:
 
 def _subsiding(of: Outlook) -> str:
     return of.language.gettext(
-        "When nobody has had to wait for %(time)s, we close the case and tell you.",
+        "When we have not seen it for %(time)s, we close the case and tell you.",
         time=duration(of.policy.times.subsides_after, of.language),
     )

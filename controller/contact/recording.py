@@ -22,7 +22,9 @@ from controller.storage.told import DeliveryTry
 async def accepted(
     desk: Desk, about: Sequence[Queued], said: Accepted, at: float, tried: Iterable[DeliveryTry]
 ) -> bool:
-    """A channel took it: the clock of every case in it starts, together."""
+    """A channel took it: where it is a first notice, the clock of every case in it starts,
+    together."""
+    begins = about[0].kind == "first-notice"
 
     async def mark(connection: AsyncConnection, notice: Queued) -> bool:
         return await notices.mark_accepted(
@@ -37,7 +39,12 @@ async def accepted(
     return await desk.carry_out_together(
         _case_ids(about),
         lambda case, _: lifecycle.notice_accepted(
-            case, desk.policy_of(case), at=at, channel=said.channel, answer=said.answer
+            case,
+            desk.policy_of(case),
+            begins=begins,
+            at=at,
+            channel=said.channel,
+            answer=said.answer,
         ),
         also=_all(about, mark, tried),
     )

@@ -90,7 +90,12 @@ def _told(phrase: _Phrase, count: int | Decimal, language: Language, values: dic
 
 
 def _window(verdict: Verdict, language: Language) -> str:
-    count, unit = counted(verdict.window_seconds)
+    seconds = verdict.window_seconds
+    if verdict.samples:
+        first = verdict.samples[0]
+        measured = verdict.decided_at - (first.ended_at - first.seconds)
+        seconds = measured if measured < _NEARLY_ALL * seconds else seconds
+    count, unit = counted(seconds)
     return language.ngettext(*_WINDOW[unit], count, count=whole(count, language))
 
 
@@ -135,6 +140,8 @@ def _shared(others: int, whose: str, language: Language) -> str:
     )
 
 
+_NEARLY_ALL = 0.9
+"""Of a window: where less of it was measured, that is what is told."""
 _Phrase = str | tuple[str, str]
 _WINDOW = {
     "day": messages("over the last %(count)s day", "over the last %(count)s days"),

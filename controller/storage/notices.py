@@ -172,6 +172,14 @@ async def of_case(connection: AsyncConnection, case_id: str) -> list[NoticeRow]:
     return [NoticeRow(*row) for row in found]
 
 
+async def bounced_of(connection: AsyncConnection, case_ids: Sequence[str]) -> frozenset[str]:
+    """The addresses that anything about these cases came back from."""
+    found = await connection.scalars(
+        sa.select(_notices.c.bounced).where(_notices.c.case_id.in_(case_ids))
+    )
+    return frozenset(address for each in found for address in each.split())
+
+
 async def of_letter(connection: AsyncConnection, letter: str) -> list[NoticeRow]:
     """All notices in one letter, in the order in which they were queued."""
     found = await connection.execute(

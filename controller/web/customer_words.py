@@ -107,7 +107,7 @@ _EVENTS = {
     "not-solved": message(
         "We checked: the load is still there, and others still have to wait. The case goes on."
     ),
-    "closed-subsided": message("The load went down, and the case was closed."),
+    "closed-subsided": message("We no longer saw it, and the case was closed."),
     "closed-resolved": message("You had solved it, and the case was closed."),
     "closed-agreed": message("This use was agreed with you, and the case was closed."),
     "closed-dismissed": message("One of our staff closed the case."),

@@ -122,6 +122,18 @@ async def test_use_a_little_over_a_share_that_was_agreed_meanwhile_closes_as_agr
     assert await closings(world) == ["agreed"], "the load did not go down"
 
 
+async def test_use_that_was_agreed_is_no_earlier_offence(world: World) -> None:
+    await world.reports(10)
+    await world.deliver()
+    agreement = await recorded(world)
+    await world.report()
+    assert await closings(world) == ["agreed"]
+    await world.desk.agreements.withdraw(agreement.id, by="otto", reason="the plan changed")
+    await world.reports(12)
+    (anew, _) = await world.desk.cases()
+    assert (anew.state, anew.repeat_of) == ("watching", "")
+
+
 async def test_an_agreement_lifts_the_limit_that_stands(world: World) -> None:
     await world.reports(10)
     await world.deliver()

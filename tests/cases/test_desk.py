@@ -262,6 +262,45 @@ async def test_an_operator_can_order_by_name_with_a_reason(world: World) -> None
     assert len(world.desk.limits_for("h1", world.now)) == 1
 
 
+async def test_a_limit_ordered_before_anybody_was_written_to_is_told_and_so_is_its_end(
+    world: World,
+) -> None:
+    await world.reports(10)
+    case = await world.only_case()
+    await world.desk.approve(case.id, by="anna", reason="neighbours called")
+    await world.report(limiter=world.holding())
+    await world.deliver()
+    case = await world.only_case()
+    assert (case.state, case.notice_accepted_at) == ("limited", world.now)
+    await world.desk.lift(case.id, by="anna", reason="they called back")
+    assert (await kinds_sent(world))[-2:] == ["limit-started", "limit-ended"]
+
+
+async def test_only_a_first_notice_starts_the_clock(world: World) -> None:
+    await world.reports(10)
+    case = await world.only_case()
+    for notice in [queued(row) for row in await world.unsettled()]:
+        await recording.failed(world.desk, [notice], "nobody is listed", world.now, ())
+    await world.desk.approve(case.id, by="anna", reason="neighbours called")
+    await world.report(limiter=world.holding())
+    await world.deliver()
+    case = await world.only_case()
+    assert (await kinds_sent(world))[-1] == "limit-started"
+    assert (case.notice_accepted_at, case.deadline) == (None, None)
+
+
+async def test_solved_under_a_limit_is_checked_for_its_whole_time(world: World) -> None:
+    await limited(world)
+    case = await world.only_case()
+    solved = await world.desk.answer(case.id, "solved", "stopped")
+    assert solved.solved_at is not None
+    while world.now < solved.solved_at + 90:
+        await world.report(CALM, waiting=0.0)
+        assert (await world.only_case()).state == "notified", "it may be calm because of the limit"
+    await world.reports(3, CALM, waiting=0.0)
+    assert (await world.only_case()).closing == "resolved"
+
+
 async def test_an_operator_cannot_limit_who_is_not_over_or_in_observe(world: World) -> None:
     await world.reports(10)
     await world.report(CALM)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,23 @@ def test_a_limit_is_announced_only_while_it_stands(
     about = Queued("n1", "limit-started", NOW, samples.document(limit=samples.limit()))
     reason = overtaken(about, samples.case(limit=now_standing), NOW)
     assert (reason == "") is still_true
+
+
+@pytest.mark.parametrize(
+    ("state", "still_true"),
+    [
+        ("watching", True),
+        ("notified", True),
+        ("held", False),
+        ("limited", False),
+        ("closed", False),
+    ],
+)
+def test_a_first_notice_is_sent_only_where_its_answers_can_be_given(
+    state: Any, still_true: bool
+) -> None:
+    about = Queued("n1", "first-notice", NOW, samples.document())
+    assert (overtaken(about, samples.case(state=state), NOW) == "") is still_true
 
 
 @given(tries=st.integers(1, 10_000), letter=st.text(max_size=20))

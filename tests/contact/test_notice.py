@@ -184,6 +184,17 @@ def test_only_who_can_reply_by_mail_is_invited_to(
     assert ("reply to this mail" in text) is invited
 
 
+def test_a_repeat_says_why_there_is_less_time() -> None:
+    assert "That is less than usual" in words(rendered("first-notice", repeat_of="c0"))
+    assert "That is less than usual" not in words(rendered("first-notice"))
+
+
+def test_a_reply_under_a_limit_is_promised_to_be_read_and_no_more() -> None:
+    text = words(rendered("limit-started"))
+    assert "reaches the case, and one of our staff can read it there" in text
+    assert "says that you are looking into it" not in text
+
+
 def test_a_reminder_names_the_deadline() -> None:
     text = words(rendered("reminder"))
     assert "Until 22 November 2026, 18:00 UTC" in text

@@ -26,6 +26,7 @@ def seen(resource: Resource = "cpu", **changes: Any) -> Verdict:
         **{
             "resource": resource,
             "window_seconds": 1200.0,
+            "samples": (),
             "average_used": 6.2 * unit,
             "average_fair_share": 1.5 * unit,
             "capacity": 8 * unit,
@@ -294,3 +295,16 @@ def test_waiting_is_told_in_the_terms_in_which_it_was_measured() -> None:
 )
 def test_times_are_written_in_words(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_of_a_window_that_was_measured_in_part_the_measured_time_is_told() -> None:
+    verdict = verdict_on("hog", steady())
+    first = verdict.samples[0]
+    half = msgspec.structs.replace(
+        verdict,
+        window_seconds=1200.0,
+        samples=(msgspec.structs.replace(first, ended_at=verdict.decided_at - 590, seconds=10.0),),
+    )
+    assert sentence(half).startswith("Over the last 10 minutes")
+    whole = msgspec.structs.replace(half, window_seconds=620.0)
+    assert sentence(whole).startswith("Over the last 10 minutes")

@@ -147,6 +147,9 @@ async def test_a_first_notice_that_came_back_goes_to_the_next_contact(tmp_path: 
         assert case.state == "notified"
         assert case.deadline is not None
         assert case.deadline > NOW + HOUR
+        await made.desk.dismiss(case.id, by="otto", reason="it is ours")
+        await made.send()
+        assert email.letters[-1][1] == ("bo@example.org",), "who was begun with hears how it ends"
 
 
 async def test_a_bounce_is_told_once_and_of_the_contact_whom_it_was_for(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ async def test_a_closed_case_says_how_it_ended_and_nothing_more(customer: Custom
     page = await customer.get()
     assert page.status == 200
     assert "How it ended" in page.text
-    assert "gone back" in page.text
+    assert "no longer see what we wrote to you about" in page.text
     assert page.forms == []
     for kept in ("hog", "Machine", "<svg", "CPU"):
         assert kept not in page.html
