@@ -24,9 +24,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTRAS = {
     "agent": ("agent", "systemd", "libvirt"),
-    "controller": ("controller", "cli"),
+    "controller": ("controller", "cli", "backtest"),
 }
-"""What each file installs. An agent gets libvirt and systemd: they are small, and idle without."""
+"""What each file installs. An agent gets libvirt and systemd: they are small, and idle without. A
+controller gets what plays its own history through a policy, which enforcing asks for."""
 _PIP_VERSION = "26.3"
 """Comes along, because Debian takes pip out of Python's own venv."""
 _FIXED_TIME = (2000, 1, 1, 0, 0, 0)
