@@ -19,6 +19,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+ENVIRONMENT = "environment/"
+"""What is below it in the file is put below the version's folder."""
+
 
 class NotInstalledError(Exception):
     """Nothing was installed. The text says why and what to do."""
@@ -49,9 +52,10 @@ def install(package: Path, root: Path) -> Path:
         if place.exists() and not list(place.glob(".installed-*")):
             shutil.rmtree(place)  # an attempt that was cut off
         root.mkdir(parents=True, exist_ok=True)
+        if not (place / "bin/python").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
         with tempfile.TemporaryDirectory(dir=root) as folder:
-            archive.extractall(folder)
-            _into(place, Path(folder) / "wheels", manifest)
+            _unpack(archive, place, Path(folder) / "file", manifest["interpreter"])
     done.touch()
     return place
 
@@ -70,15 +74,22 @@ def here() -> str:
     return f"cp{sys.version_info.major}{sys.version_info.minor}-{platform.machine()}"
 
 
-def _into(place: Path, wheels: Path, manifest: dict[str, str]) -> None:
-    python = place / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
-    (pip,) = wheels.glob("pip-*.whl")
-    (own,) = wheels.glob("fairuse-*.whl")
-    command: list[str | Path] = [python, pip / "pip", "install", "--quiet", "--no-index"]
-    command += ["--disable-pip-version-check", "--no-cache-dir", "--find-links", wheels]
-    subprocess.run([*command, f"{own}[{manifest['extras']}]"], check=True)
+def _unpack(archive: zipfile.ZipFile, place: Path, scratch: Path, interpreter: str) -> None:
+    """What is there already stays: it is the same, and the other program may have it open."""
+    for entry in archive.infolist():
+        target = place / entry.filename.removeprefix(ENVIRONMENT)
+        if not entry.filename.startswith(ENVIRONMENT) or target.exists():
+            continue
+        with archive.open(entry) as packed, scratch.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        if target.parent == place / "bin":
+            script = scratch.read_bytes()
+            own = str(place.resolve() / "bin/python")
+            scratch.write_bytes(script.replace(interpreter.encode(), own.encode(), 1))
+        if entry.external_attr >> 16 & 0o100:
+            scratch.chmod(0o755)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch.replace(target)
 
 
 if __name__ == "__main__":

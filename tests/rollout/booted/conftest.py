@@ -13,7 +13,7 @@ from tests.testhost.host import Host
 from tests.testhost.image import image
 from tests.testhost.machine import Shape
 
-_STEP_SECONDS = 600
+_STEP_SECONDS = 1200
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
