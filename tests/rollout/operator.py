@@ -147,7 +147,7 @@ class Operator:
     def _ask(self, path: str, token: str, body: bytes | None = None) -> Any:
         headers = {"Authorization": f"Bearer {token}"}
         asked = urllib.request.Request(self.controller_url + path, data=body, headers=headers)
-        trusted = ssl.create_default_context(cafile=str(self.folder / "ca/ca.pem"))
+        trusted = ssl.create_default_context(cafile=str(self.folder / "secrets/ca/ca.pem"))
         patience = 20 * self.host.slowness
         return urllib.request.urlopen(asked, context=trusted, timeout=patience)
 
