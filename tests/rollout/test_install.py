@@ -25,8 +25,7 @@ _FILES = {
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As tools/wheelhouse makes it, but small."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package")
     wheel = folder / f"{_NAME}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -34,7 +33,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
             archive.writestr(name, text)
     environment = folder / "environment"
     install_into(environment, str(wheel))
-    return pack(environment, "agent", "9.9.9", folder)
+    return environment
+
+
+@pytest.fixture(scope="module")
+def package(environment: Path) -> Path:
+    """As tools/wheelhouse makes it, but small."""
+    return pack(environment, "agent", "9.9.9", environment.parent)
 
 
 def run(package: Path, root: Path) -> subprocess.CompletedProcess[str]:
@@ -79,6 +84,20 @@ def test_a_file_that_the_other_program_has_open_is_left_alone(
     assert run(package, tmp_path).returncode == 0
     assert module.stat().st_ino == before
     assert len(list(place.glob(".installed-*"))) == 2
+
+
+def test_the_next_version_shares_the_files_that_did_not_change(
+    package: Path, environment: Path, tmp_path: Path
+) -> None:
+    run(package, tmp_path)
+    note = environment / "share/fairuse/note"
+    note.write_text("another file that comes along\n")
+    run(pack(environment, "agent", "9.9.10", tmp_path), tmp_path)
+    (old,) = (tmp_path / "9.9.9").glob("lib/*/site-packages/fairuse_nothing.py")
+    assert (tmp_path / "9.9.10" / old.relative_to(tmp_path / "9.9.9")).samefile(old)
+    assert (tmp_path / "9.9.10/share/fairuse/note").read_text() == note.read_text()
+    program = (tmp_path / "9.9.10/bin/nothing").read_text()
+    assert program.startswith(f"#!{tmp_path}/9.9.10/bin/python\n")
 
 
 def test_what_was_cut_off_is_made_anew(package: Path, tmp_path: Path) -> None:
