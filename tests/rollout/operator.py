@@ -161,6 +161,8 @@ def _settings(folder: Path) -> dict[str, str]:
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
         "ANSIBLE_PIPELINING": "1",
+        # Of a connection: an emulated host under load takes its time to begin a session.
+        "ANSIBLE_TIMEOUT": "120",
         # Without -C: packages are compressed already.
         "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=15m",
         "ANSIBLE_CACHE_PLUGIN": "jsonfile",

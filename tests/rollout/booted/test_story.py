@@ -38,7 +38,7 @@ def before(operator: Operator) -> Before:
 @pytest.fixture(scope="module")
 def tenants(operator: Operator) -> tuple[str, ...]:
     """At work from here on, one of them at the others' cost."""
-    start_tenants(operator.host)
+    start_tenants(operator.host, busy=2)
     return (HOG, *NEIGHBOURS)
 
 
