@@ -193,10 +193,9 @@ def letters(host: Host) -> str:
 
 
 def held(host: Host) -> list[dict[str, Any]]:
-    """What the limiter holds now."""
-    found: list[dict[str, Any]] = json.loads(host.run("fairuse-limiter status --json").stdout)[
-        "held"
-    ]
+    """What the limiter holds now; nothing while it is starting."""
+    asked = host.run("fairuse-limiter status --json", check=False)
+    found: list[dict[str, Any]] = json.loads(asked.stdout or "{}").get("held", [])
     return found
 
 
