@@ -75,12 +75,28 @@ cgroup = "customers.slice/customers-{tenant}.service"
 """
 
 
+def pace(host: Host) -> int:
+    """How many seconds an interval takes where the whole story is to fit into minutes."""
+    return _EMULATED_PACE if host.slowness > 1 else 1
+
+
+def hasty_policy(interval_seconds: int, lease_seconds: int) -> str:
+    """The story from the first sample to the limit, in some twenty intervals."""
+    return _POLICY % {
+        "window": 12 * interval_seconds,
+        "deadline": 8 * interval_seconds,
+        "subsides": 120 * interval_seconds,
+        "lease": lease_seconds,
+        "step": lease_seconds - 1,
+    }
+
+
 class Installed:
     """Fairuse at work on one test host."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.interval_seconds = _EMULATED_PACE if host.slowness > 1 else 1
+        self.interval_seconds = pace(host)
         self.lease_seconds = 40 * self.interval_seconds
         self._token = ""
 
@@ -114,14 +130,7 @@ class Installed:
 
     def set_lease(self, seconds: int) -> None:
         """Of limits that are ordered from now on: the controller reads its policies again."""
-        interval = self.interval_seconds
-        policy = _POLICY % {
-            "window": 12 * interval,
-            "deadline": 8 * interval,
-            "subsides": 120 * interval,
-            "lease": seconds,
-            "step": seconds - 1,
-        }
+        policy = hasty_policy(self.interval_seconds, seconds)
         self.host.write("/etc/fairuse/policy.toml", policy)
 
     def fairuse(self, words: str) -> Any:

@@ -21,14 +21,14 @@ while True:
 """
 
 
-def start_tenants(host: Host) -> None:
+def start_tenants(host: Host, *, busy: int = 4) -> None:
     """A service each, below customers.slice. The hog bought twenty times their weight, by mistake:
     else the kernel would share the processor fairly by itself."""
     host.write("/usr/local/lib/busy.py", _BUSY)
     host.write("/usr/local/lib/modest.py", _MODEST)
     for name in NEIGHBOURS:
         start(host, name, "modest")
-    start(host, HOG, "busy", processes=4, weight=2000)
+    start(host, HOG, "busy", processes=busy, weight=2000)
 
 
 def start(host: Host, name: str, what: str, *, processes: int = 1, weight: int = 100) -> None:

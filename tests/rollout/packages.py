@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.testhost import cache
-from tools.wheelhouse.__main__ import EXTRAS, build
+from tools.wheelhouse.__main__ import EXTRAS, build, tag
 
 _TREE = ("fairuse_protocol", "fairuse_agent", "controller", "fairuse_cli", "deploy/systemd")
 _FILES = ("pyproject.toml", "README.md", "constraints.txt")
@@ -25,11 +27,13 @@ def built(versions: Sequence[str]) -> Path:
     made_from = [path.read_bytes() for path in sources if path.is_file() and path.suffix != ".pyc"]
 
     def make(folder: Path) -> None:
-        for version in versions:
-            with tempfile.TemporaryDirectory() as scratch:
-                wheel = _wheel(version, Path(scratch))
-                for program in EXTRAS:
-                    build(program, wheel, folder)
+        first, *later = versions
+        with tempfile.TemporaryDirectory() as scratch:
+            wheel = _wheel(first, Path(scratch))
+            made = [build(program, wheel, folder) for program in EXTRAS]
+        for version in later:
+            for package in made:
+                _renumber(package, first, version)
 
     return cache.entry("packages", [repr(versions).encode(), *made_from], make)
 
@@ -49,3 +53,20 @@ def _wheel(version: str, scratch: Path) -> Path:
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", scratch, tree], check=True)
     (wheel,) = scratch.glob("fairuse-*.whl")
     return wheel
+
+
+def _renumber(package: Path, first: str, version: str) -> None:
+    """The same package with Fairuse's own files of another version: third parties' stay."""
+    target = package.with_name(package.name.replace(f"-{first}-{tag()}", f"-{version}-{tag()}"))
+    told = (f"fairuse-{first}.dist-info", f"fairuse-{version}.dist-info")
+    with zipfile.ZipFile(package) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename == "manifest.json":
+                content = json.dumps(json.loads(content) | {"version": version}).encode()
+            elif entry.filename.endswith(f"{told[0]}/METADATA"):
+                content = content.replace(
+                    f"Version: {first}".encode(), f"Version: {version}".encode()
+                )
+            entry.filename = entry.filename.replace(*told)
+            new.writestr(entry, content)

@@ -51,6 +51,10 @@ class Host:
         """For another program that uses ssh: each is the argument of an `-o`."""
         return list(self._remote.options)
 
+    def forward(self, port: int) -> int:
+        """A port of 127.0.0.1 here that leads to that port of the machine, until its reboot."""
+        return self._remote.forward(port)
+
     def run(
         self,
         command: str,

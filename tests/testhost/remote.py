@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import commands
 from .commands import tail
 
 
@@ -83,6 +85,16 @@ class Remote:
                 f"{tail(stdout)}\n{tail(stderr)}"
             )
         return Result(command, ended.returncode, stdout, stderr)
+
+    def forward(self, port: int) -> int:
+        """A port of 127.0.0.1 here that leads to that port of the machine's own loopback."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            here: int = probe.getsockname()[1]
+        forward = ["-O", "forward", "-L", f"127.0.0.1:{here}:127.0.0.1:{port}"]
+        self.run("true")  # the shared connection stands
+        commands.run([*self._ssh(), *forward], timeout_seconds=20)
+        return here
 
     def shell(self) -> int:
         """An interactive shell on this terminal."""

@@ -4,8 +4,9 @@
 
 makes `fairuse-agent-VERSION-TAG.pyz` (agent and limiter) and `fairuse-controller-VERSION-TAG.pyz`
 (controller and command line). TAG is the Python and the machine that they are for: those that this
-runs with. Each holds all wheels as constraints.txt pins them; those that have none are built here.
-`install.py` is what runs when such a file is given to Python.
+runs with. Each holds an environment with everything as constraints.txt pins it, compiled, so that a
+host has nothing to do but to unpack it. `install.py` is what runs when such a file is given to
+Python.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
+
+from tools.wheelhouse.install import ENVIRONMENT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTRAS = {
     "agent": ("agent", "systemd", "libvirt"),
-    "controller": ("controller", "cli"),
+    "controller": ("controller", "cli", "backtest"),
 }
-"""What each file installs. An agent gets libvirt and systemd: they are small, and idle without."""
-_PIP_VERSION = "26.3"
-"""Comes along, because Debian takes pip out of Python's own venv."""
+"""What each file installs. An agent gets libvirt and systemd: they are small, and idle without. A
+controller gets what plays its own history through a policy, which enforcing asks for."""
 _FIXED_TIME = (2000, 1, 1, 0, 0, 0)
 
 
@@ -48,17 +50,43 @@ def main() -> None:
 def build(program: str, own: Path, out: Path) -> Path:
     """The file for one program, from Fairuse's own wheel and third parties'."""
     version = own.name.split("-")[1]
-    target = out / f"fairuse-{program}-{version}-{tag()}.pyz"
     extras = ",".join(EXTRAS[program])
     with tempfile.TemporaryDirectory() as folder:
-        wheels = Path(folder)
-        constraints = REPOSITORY / "constraints.txt"
-        wanted = ["--constraint", constraints, f"{own}[{extras}]", f"pip=={_PIP_VERSION}"]
-        _pip("wheel", "--wheel-dir", wheels, *wanted)
-        manifest = {"program": program, "version": version, "tag": tag(), "extras": extras}
-        partial = target.with_suffix(".partial")
-        _pack(partial, manifest, sorted(wheels.glob("*.whl")))
-        partial.replace(target)
+        environment = Path(folder) / "environment"
+        install_into(environment, f"{own}[{extras}]", "-c", str(REPOSITORY / "constraints.txt"))
+        return pack(environment, program, version, out)
+
+
+def install_into(environment: Path, *wanted: str) -> None:
+    """Make that environment, with what pip is told to install in it, compiled."""
+    python = environment / "bin/python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    _pip("--python", python, "install", "--no-compile", *wanted)
+    # Bytecode that does not ask for its source's time, which unpacking changes. Some packages bring
+    # files that are no Python of this version: what cannot be compiled is not imported either.
+    compiling = [python, "-m", "compileall", "-qq", "-j", "0"]
+    compiling += ["--invalidation-mode", "unchecked-hash"]
+    subprocess.run([*compiling, *environment.glob("lib/python*/site-packages")], check=False)
+
+
+def pack(environment: Path, program: str, version: str, out: Path) -> Path:
+    """The file that makes the same environment elsewhere."""
+    target = out / f"fairuse-{program}-{version}-{tag()}.pyz"
+    interpreter = str(environment / "bin/python")
+    manifest = {"program": program, "version": version, "tag": tag(), "interpreter": interpreter}
+    installer = Path(__file__).with_name("install.py").read_text(encoding="utf-8")
+    partial = target.with_suffix(".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("__main__.py", _FIXED_TIME), installer)
+        archive.writestr(zipfile.ZipInfo("manifest.json", _FIXED_TIME), json.dumps(manifest))
+        for file in _files(environment):
+            name = f"{ENVIRONMENT}{file.relative_to(environment)}"
+            entry = zipfile.ZipInfo(name, _FIXED_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (file.stat().st_mode & 0o777) << 16
+            with file.open("rb") as source, archive.open(entry, "w") as packed:
+                shutil.copyfileobj(source, packed)
+    partial.replace(target)
     return target
 
 
@@ -67,26 +95,24 @@ def tag() -> str:
     return f"cp{sys.version_info.major}{sys.version_info.minor}-{platform.machine()}"
 
 
+def _files(environment: Path) -> Iterator[Path]:
+    """What pip has put there; the rest of an environment is made where it is to be."""
+    for part in ("bin", "lib", "share"):
+        for file in sorted((environment / part).rglob("*")):
+            made_by_venv = part == "bin" and file.name.lower().startswith("activate")
+            if file.is_file() and not file.is_symlink() and not made_by_venv:
+                yield file
+
+
 def _own_wheel(folder: Path) -> Path:
     _pip("wheel", "--no-deps", "--wheel-dir", folder, REPOSITORY)
     (built,) = folder.glob("fairuse-*.whl")
     return built
 
 
-def _pack(target: Path, manifest: dict[str, str], wheels: Sequence[Path]) -> None:
-    with zipfile.ZipFile(target, "w") as archive:
-        installer = Path(__file__).with_name("install.py").read_text(encoding="utf-8")
-        archive.writestr(zipfile.ZipInfo("__main__.py", _FIXED_TIME), installer)
-        archive.writestr(zipfile.ZipInfo("manifest.json", _FIXED_TIME), json.dumps(manifest))
-        for wheel in wheels:
-            entry = zipfile.ZipInfo(f"wheels/{wheel.name}", _FIXED_TIME)
-            with wheel.open("rb") as source, archive.open(entry, "w") as packed:
-                shutil.copyfileobj(source, packed)
-
-
-def _pip(command: str, *arguments: str | Path) -> None:
+def _pip(*arguments: str | Path) -> None:
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, command, *arguments], check=True)
+    subprocess.run([*pip, *arguments], check=True)
 
 
 if __name__ == "__main__":

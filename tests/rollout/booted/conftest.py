@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rollout import packages
-from tests.rollout.operator import Operator, ansible_programs
+from tests.rollout import packages, provider
+from tests.rollout.operator import NAME, Operator, ansible_programs
 from tests.testhost import needs
 from tests.testhost.host import Host
 from tests.testhost.image import image
 from tests.testhost.machine import Shape
 
-_STORY_SECONDS = 2400
+_STEP_SECONDS = 1200
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A play on an emulated machine takes minutes: what hangs is ended all the same."""
     for item in items:
         if "tests/rollout/booted/" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(_STORY_SECONDS, func_only=True))
+            item.add_marker(pytest.mark.timeout(_STEP_SECONDS, func_only=True))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("operator")
     programs = ansible_programs()
     built = packages.built(("0.1.0", "0.2.0"))
-    with Host(Shape(name="node1"), image()) as host:
+    with Host(Shape(name=NAME), image()) as host:
         host.wait_until_up()
-        # As an operator's host is: the image comes with programs of the harness's own.
-        host.run("rm -rf /opt/fairuse /usr/local/bin/fairuse*")
+        provider.prepare(host, NAME)
         yield Operator(folder, host, programs, built)

@@ -1,127 +1,204 @@
-"""From an empty host to a watched one, and back to what it was, by playbooks alone.
+"""From an empty host to a limited tenant, and back to what was there before, by playbooks alone.
 
 The tests follow one another on one host.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tests.rollout.operator import Operator
+from tests.booted.installed import MAILED_TO
+from tests.booted.load import HOG, NEIGHBOURS, start_tenants, unit_of
+from tests.rollout.booted import asfound
+from tests.rollout.operator import NAME, Operator
+from tests.testhost.host import Host
 
-# What lives by itself on any host, or is a package manager's or an account's own backup.
-_ALIVE = (
-    "/var/log",
-    "/var/cache",
-    "/var/lib/systemd",
-    "/root/.ansible",
-    "/etc/passwd-",
-    "/etc/shadow-",
-)
-_ALIVE += ("/etc/group-", "/etc/gshadow-", "/etc/subuid", "/etc/subgid", "/var/lib/postfix")
-_LISTED = (
-    "find /etc /opt /usr /var /root -xdev \\( -type f -o -type l -o -type d \\)"
-    " -printf '%p %y %m %U %G %l\\n'"
-)
-_UNITS = "systemctl list-units --all --no-legend --plain | awk '{print $1, $2, $3}'"
+_PROGRAMS = ("agent", "limiter", "controller")
 
 
-def files(operator: Operator) -> set[str]:
-    listed = operator.host.run(_LISTED, timeout_seconds=300).stdout.splitlines()
-    return {line for line in listed if not line.startswith(_ALIVE)}
+@dataclass(frozen=True)
+class Before:
+    """How the host was."""
 
-
-def units(operator: Operator) -> set[str]:
-    return {line for line in operator.host.run(_UNITS).stdout.splitlines() if "fairuse" in line}
+    files: set[str]
+    units: set[str]
 
 
 @pytest.fixture(scope="module")
-def before(operator: Operator) -> set[str]:
+def before(operator: Operator) -> Before:
     operator.host.run("mkdir -p /root/.ansible")
-    return files(operator)
+    return Before(asfound.files(operator.host), asfound.units(operator.host))
 
 
-def test_check_mode_promises_changes_and_makes_none(operator: Operator, before: set[str]) -> None:
+@pytest.fixture(scope="module")
+def tenants(operator: Operator) -> tuple[str, ...]:
+    """At work from here on, one of them at the others' cost."""
+    start_tenants(operator.host, busy=2)
+    return (HOG, *NEIGHBOURS)
+
+
+def test_check_mode_promises_changes_and_makes_none(operator: Operator, before: Before) -> None:
     played = operator.play("controller", "--check")
     assert played.changed > 5
-    assert files(operator) == before
+    assert asfound.files(operator.host) == before.files
 
 
-def test_the_controller_is_installed_and_a_second_run_changes_nothing(
-    operator: Operator, before: set[str]
-) -> None:
-    operator.play("controller")
-    assert operator.host.run("systemctl is-active fairuse-controller").stdout == "active\n"
-    assert operator.play("controller").changed == 0
-    assert operator.play("controller", "--check").changed == 0
-
-
-def test_a_rollout_enrols_and_every_host_reports_and_is_only_watched(operator: Operator) -> None:
-    played = operator.play("rollout")
+def test_a_rollout_enrols_the_host_which_reports_and_is_only_watched(operator: Operator) -> None:
+    played = operator.play("controller", "rollout")
     secret = operator.host.read("/var/lib/fairuse-agent/credential").strip()
     assert secret not in played.output
-    assert (operator.folder / "token").read_text().strip() not in played.output
+    assert operator.token_file.read_text().strip() not in played.output
     (line,) = operator.api("/hosts")["hosts"]
-    assert line["host"] == "node1"
+    assert line["host"] == NAME
     gate = operator.api("/gate")
     assert gate["reasons"] == []
     assert [ring["mode"] for ring in gate["rings"]] == ["observe"]
 
 
 def test_a_second_rollout_changes_nothing(operator: Operator) -> None:
-    assert operator.play("rollout").changed == 0
+    assert operator.play("controller", "rollout").changed == 0
 
 
-def test_enforcement_without_a_backtest_is_refused(operator: Operator) -> None:
-    refused = operator.play("enforce", check=False, fairuse_ring="canary", fairuse_mode="contact")
-    assert refused.status != 0
-    assert "no ring goes further" in refused.output
-
-
-def test_a_rotated_credential_replaces_the_old_one(operator: Operator) -> None:
-    old = operator.host.read("/var/lib/fairuse-agent/credential")
-    operator.play("rotate")
-    assert operator.host.read("/var/lib/fairuse-agent/credential") != old
-    refused = operator.host.run(
-        "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/fairuse/controller-ca.pem -X POST"
-        f" -H 'Authorization: Bearer {old.strip()}' https://node1:8460/agent/v1/reports"
-    )
-    assert refused.stdout == "401"
-
-
-def test_an_upgrade_loses_no_report(operator: Operator) -> None:
+def test_an_upgrade_under_load_loses_no_report(
+    operator: Operator, tenants: tuple[str, ...]
+) -> None:
+    reporting = operator.until("all tenants in the reports", lambda: sees(operator, tenants))
     operator.variables["fairuse_install_version"] = "0.2.0"
     operator.play("upgrade")
-    assert operator.host.run("readlink /opt/fairuse/current").stdout == "0.2.0\n"
-    assert gaps(operator) == []
-    assert operator.api("/hosts/node1")["host"]["lost_reports"] == 0
+    assert running_versions(operator.host) == dict.fromkeys(_PROGRAMS, "0.2.0")
     assert operator.api("/gate")["version"] == "0.2.0"
+    assert missing_reports(operator.host) == []
+    host = operator.api(f"/hosts/{NAME}")["host"]
+    assert host["lost_reports"] == 0
+    assert host["last_report_at"] > reporting
 
 
-def gaps(operator: Operator) -> list[int]:
-    """Numbers that are missing among the stored reports of a spool."""
+def test_going_back_takes_one_play(operator: Operator) -> None:
+    operator.play("rollback")
+    operator.variables["fairuse_install_version"] = "0.1.0"
+    assert running_versions(operator.host) == dict.fromkeys(_PROGRAMS, "0.1.0")
+    assert operator.api("/gate")["version"] == "0.1.0"
+
+
+def test_a_revoked_host_is_refused_until_it_has_a_new_credential(operator: Operator) -> None:
+    credential = "/var/lib/fairuse-agent/credential"
+    old = operator.host.read(credential).strip()
+    assert operator.play("revoke", fairuse_revoke=[NAME]).changed == 1
+    operator.until("the refusal", lambda: operator.refuses(old))
+    operator.play("rotate")
+    assert operator.host.read(credential).strip() != old
+    renewed_at = operator.api("/gate")["at"]
+    operator.until("a report again", lambda: last_report_at(operator) > renewed_at)
+
+
+def test_no_ring_goes_further_without_a_backtest(operator: Operator, tmp_path: Path) -> None:
+    step: dict[str, Any] = {"fairuse_ring": "canary", "fairuse_mode": "contact"}
+    refused = operator.play("enforce", check=False, fairuse_backtest=str(tmp_path), **step)
+    assert refused.status != 0
+    assert "Expected fairuse_backtest, a folder" in refused.output
+
+
+def test_customers_are_written_to_once_the_policy_was_played_through(
+    operator: Operator, tenants: tuple[str, ...]
+) -> None:
+    report = str(operator.folder / "backtest")
+    step: dict[str, Any] = {"fairuse_ring": "canary", "fairuse_mode": "contact"}
+    operator.play("backtest", "enforce", fairuse_backtest=report, fairuse_backtest_days=0.1, **step)
+    told = (Path(report) / "hasty/index.html").read_text()
+    assert "would have been written to" in told
+    case = operator.until("a case", lambda: cases(operator))[0]
+    assert (case["tenant"], case["resource"], case["host"]) == (HOG, "cpu", NAME)
+    mail = operator.until("the mail", lambda: letters(operator.host))
+    for said in ("Hog Ltd", "fair share", "waited"):
+        assert said in mail
+    assert held(operator.host) == [], "nobody is limited before its ring may"
+
+
+def test_a_ring_that_may_enforce_limits_who_was_written_to(operator: Operator) -> None:
+    operator.play(
+        "enforce",
+        fairuse_backtest=str(operator.folder / "backtest"),
+        fairuse_ring="canary",
+        fairuse_mode="enforce",
+    )
+    (limit,) = operator.until("a limit", lambda: held(operator.host))
+    assert limit["tenant"] == HOG
+    assert quota(operator.host) != "infinity"
+    assert [ring["mode"] for ring in operator.api("/gate")["rings"]] == [
+        "enforce",
+        *["observe"] * 4,
+    ]
+
+
+def test_uninstalling_lifts_everything_and_leaves_the_host_as_it_was(
+    operator: Operator, before: Before, tenants: tuple[str, ...]
+) -> None:
+    host = operator.host
+    operator.play("uninstall", fairuse_uninstall=True)
+    assert quota(host) == "infinity"
+    host.run(f"systemctl stop {' '.join(map(unit_of, tenants))}")
+    host.run("rm /usr/local/lib/busy.py /usr/local/lib/modest.py")
+    after = Before(asfound.files(host), asfound.units(host))
+    assert after.files - before.files == set()
+    assert before.files - after.files == set()
+    assert after.units == before.units
+    assert asfound.traces(host) == ""
+
+
+def sees(operator: Operator, tenants: tuple[str, ...]) -> float:
+    """When the host last reported, if it reported all of these."""
+    found = {line["tenant"] for line in operator.api("/tenants")["tenants"]}
+    return last_report_at(operator) if found >= set(tenants) else 0.0
+
+
+def last_report_at(operator: Operator) -> float:
+    at: float = operator.api(f"/hosts/{NAME}")["host"]["last_report_at"]
+    return at
+
+
+def running_versions(host: Host) -> dict[str, str]:
+    """By their processes, whatever the links say."""
+    found = {}
+    for program in _PROGRAMS:
+        show = f"systemctl show --property=MainPID --value fairuse-{program}"
+        command = host.run(f"tr '\\0' ' ' </proc/$({show})/cmdline").stdout
+        found[program] = command.removeprefix("/opt/fairuse/").split("/")[0]
+    return found
+
+
+def missing_reports(host: Host) -> list[int]:
+    """Numbers that are missing among the stored reports of a series."""
     script = (
         "import sqlite3\n"
         "rows = sqlite3.connect('file:/var/lib/fairuse-controller/fairuse.db?mode=ro', uri=True)"
         ".execute('select spool, sequence from reports order by spool, sequence').fetchall()\n"
         "print([b[1] for a, b in zip(rows, rows[1:]) if a[0] == b[0] and b[1] != a[1] + 1])\n"
     )
-    told = operator.host.run("/opt/fairuse/current/bin/python -", stdin=script).stdout
-    found: list[int] = [int(number) for number in told.strip("[]\n").split(",") if number.strip()]
+    found: list[int] = json.loads(host.run("python3 -", stdin=script).stdout)
     return found
 
 
-def test_going_back_takes_one_play(operator: Operator) -> None:
-    operator.play("rollback")
-    operator.variables["fairuse_install_version"] = "0.1.0"
-    assert operator.host.run("readlink /opt/fairuse/current").stdout == "0.1.0\n"
-    assert operator.host.run("systemctl is-active fairuse-agent fairuse-limiter").returncode == 0
-    assert operator.api("/gate")["version"] == "0.1.0"
+def cases(operator: Operator) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = operator.api("/cases")["cases"]
+    return found
 
 
-def test_uninstalling_leaves_the_host_as_it_was(operator: Operator, before: set[str]) -> None:
-    operator.play("uninstall", fairuse_uninstall=True)
-    after = files(operator)
-    assert after - before == set()
-    assert before - after == set()
-    assert units(operator) == set()
+def letters(host: Host) -> str:
+    return host.run(f"cat /var/mail/{MAILED_TO}", check=False).stdout
+
+
+def held(host: Host) -> list[dict[str, Any]]:
+    """What the limiter holds now; nothing while it is starting."""
+    asked = host.run("fairuse-limiter status --json", check=False)
+    found: list[dict[str, Any]] = json.loads(asked.stdout or "{}").get("held", [])
+    return found
+
+
+def quota(host: Host) -> str:
+    show = f"systemctl show --property=CPUQuotaPerSecUSec --value {unit_of(HOG)}"
+    return host.run(show).stdout.strip()
