@@ -218,9 +218,9 @@ async def test_a_limit_whose_notice_came_back_is_lifted_and_a_person_decides(
             (order,) = await orders.of_case(connection, samples.CASE_ID)
         assert order.ended_at == made.now
         await made.send()
-        case = await made.case()
-        assert case.state == "held"
-        assert case.notice_accepted_at == made.now
+        assert (await made.case()).notice_accepted_at is None, "a person has taken it over"
+        await made.desk.release(case.id, by="otto", reason="Bo is the one to ask")
+        assert (await made.case()).state == "watching", "and the customer is written to anew"
 
 
 async def test_a_limit_that_an_operator_ordered_by_name_stays(tmp_path: Path) -> None:
