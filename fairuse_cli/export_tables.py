@@ -27,6 +27,7 @@ _INTERVAL_COLUMNS = (
     "allowance_operations_per_second",
     "ordered_by",
     "case",
+    "order",
 )
 _TOTAL_COLUMNS = ("tenant", "limited_seconds", "suspended_seconds", "orders")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -99,6 +100,7 @@ def _interval_cells(each: LimitedTime) -> tuple[object, ...]:
         _number(allowance.operations_per_second),
         each.ordered_by or _BY_RULE,
         each.case,
+        each.order,
     )
 
 
