@@ -104,7 +104,7 @@ def request_to_decide(case: Case, kind: RequestKind | None) -> CustomerRequest:
     if len(meant) == 1:
         return meant[0]
     found = ", ".join(f'"{each.kind}"' for each in waiting) or "none"
-    expected = f'a waiting request "{kind}"' if kind else "one waiting request, or which is meant"
+    expected = f'a waiting request "{kind}"' if kind else "one, or which is meant (--request)"
     raise CaseRefused(f"request: expected {expected}, found {found}")
 
 

@@ -111,9 +111,7 @@ _EVENTS = {
     "closed-resolved": message("You had solved it, and the case was closed."),
     "closed-agreed": message("This use was agreed with you, and the case was closed."),
     "closed-dismissed": message("One of our staff closed the case."),
-    "closed-relieved": message(
-        "The machine had room again or the limit's time was over. Case closed."
-    ),
+    "closed-relieved": message("The limit was over, and the case was closed."),
     "asked-more-time": message("You asked for more time than we give at once."),
     "asked-agreement": message("You asked for a special agreement."),
     "asked-load-test": message("You told us of a load test."),
