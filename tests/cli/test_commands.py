@@ -308,6 +308,7 @@ async def top_on_a_terminal(served: Served, **environment: str) -> tuple[str, En
         },
         stdout=terminal,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_hear_ctrl_c,
     )
     os.close(terminal)
     try:
@@ -321,6 +322,11 @@ async def top_on_a_terminal(served: Served, **environment: str) -> tuple[str, En
             process.kill()
             await process.wait()
     return shown.decode(), Ended(process.returncode, "", err.decode())
+
+
+def _hear_ctrl_c() -> None:
+    """What a shell starts in the background ignores it, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _read_terminal(master: int, wanted: bytes | None) -> bytes:
