@@ -234,3 +234,17 @@ def _held(order: LimitOrder) -> HeldLimit:
         remaining_seconds=order.remaining_seconds,
         way="test",
     )
+
+
+async def limited(world: World) -> None:
+    """Lead the world to a limit that its host holds."""
+    await world.reports(10)
+    await world.deliver()
+    await world.until(lambda case: case.state == "limited")
+    await world.report(limiter=world.holding())
+
+
+async def kinds_sent(world: World) -> list[str]:
+    case = await world.only_case()
+    async with world.database.read() as connection:
+        return [row.kind for row in await notices.of_case(connection, case.id)]

@@ -216,7 +216,9 @@ async def test_a_limit_whose_notice_came_back_is_lifted_and_a_person_decides(
         assert made.desk.limits_for("node-17", made.now) == ()
         async with made.database.read() as connection:
             (order,) = await orders.of_case(connection, samples.CASE_ID)
+            told = [row.kind for row in await notices.of_case(connection, samples.CASE_ID)]
         assert order.ended_at == made.now
+        assert told[-1] == "limit-ended"
         await made.send()
         assert (await made.case()).notice_accepted_at is None, "a person has taken it over"
         await made.desk.release(case.id, by="otto", reason="Bo is the one to ask")
