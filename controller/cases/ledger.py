@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.book import Book, StandingOrder
-from controller.cases.model import Case, OrderDocument, QueueNotice, Step
+from controller.cases.model import PAST_ANSWERING, Case, OrderDocument, QueueNotice, Step
 from controller.cases.record import StaleCase, read_case, write_step
 from controller.cases.rings import Modes
 from controller.cases.steps import CaseRefused
@@ -121,7 +121,8 @@ class Ledger:
             _log.info(
                 "case %s: %s by %s: %s", case.id, entry.event, entry.actor, _one_line(entry.text)
             )
-        if case.state == "closed" or any(isinstance(each, QueueNotice) for each in done.actions):
+        queued = any(isinstance(each, QueueNotice) for each in done.actions)
+        if queued or case.state in PAST_ANSWERING:
             self.outbox_changed()
 
     async def newest(self, case_id: str) -> Case:

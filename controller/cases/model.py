@@ -11,6 +11,8 @@ from fairuse_protocol.messages import Allowance, Message, Resource
 
 State = Literal["watching", "notified", "limited", "held", "closed"]
 OPEN_STATES: tuple[State, ...] = ("watching", "notified", "limited", "held")
+PAST_ANSWERING: tuple[State, ...] = ("limited", "held", "closed")
+"""What a first notice or a reminder tells of time to answer is not so any more."""
 
 Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
 NoticeKind = Literal[

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.cases.model import (
+    PAST_ANSWERING,
     Case,
     EarlierAllowance,
     EndLimit,
@@ -22,7 +23,7 @@ from controller.storage import cases, notices, orders, suspensions, timeline
 from controller.storage.suspensions import SuspensionRow
 
 _OVERTAKEN: tuple[NoticeKind, ...] = ("first-notice", "reminder")
-"""What a case that has closed leaves nothing to say of; the outbox decides."""
+"""What may have nothing true to say any more then; the outbox decides."""
 
 _case_decoder = msgspec.json.Decoder(Case)
 _order_decoder = msgspec.json.Decoder(OrderDocument)
@@ -73,7 +74,7 @@ async def write_step(
         case.id,
         [(entry.at, entry.event, entry.actor, entry.text) for entry in done.entries],
     )
-    if case.state == "closed":
+    if case.state in PAST_ANSWERING:
         await notices.look_again(connection, case.id, _OVERTAKEN, now=now)
     await _carry_out(connection, done, previous, mode=mode, now=now)
     await _confirm_limit(connection, case.limit, previous)

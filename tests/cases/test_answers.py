@@ -127,8 +127,9 @@ async def test_an_answer_that_moves_nothing_tells_of_no_moved_deadline(world: Wo
     assert events.count("deadline-moved") == 1
 
 
-async def test_a_case_that_closes_before_its_notice_is_sent_leaves_none_waiting(
-    world: World,
+@pytest.mark.parametrize("ended", ["closed", "held"])
+async def test_a_case_that_closes_or_is_held_before_its_notice_is_sent_leaves_none_waiting(
+    world: World, ended: str
 ) -> None:
     await world.reports(10)
     (waiting,) = await world.unsettled()
@@ -136,7 +137,10 @@ async def test_a_case_that_closes_before_its_notice_is_sent_leaves_none_waiting(
         await notices.put_off(connection, [waiting.id], now=world.now, until=world.now + 9000)
     woken: list[str] = []
     world.desk.when_outbox_changes(lambda: woken.append("now"))
-    await world.desk.dismiss((await world.only_case()).id, by="otto", reason="ours")
+    if ended == "closed":
+        await world.desk.dismiss((await world.only_case()).id, by="otto", reason="ours")
+    else:
+        await world.desk.hold((await world.only_case()).id, by="otto", reason="let me look")
     (waiting,) = await world.unsettled()
     assert waiting.next_try_at == world.now
     assert woken
