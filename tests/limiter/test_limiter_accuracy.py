@@ -21,6 +21,9 @@ from tests.limiter.place import cgroup, child, limiter, link, run
 MEASURED_SECONDS = 10.0
 LEASE_SECONDS = 19.0
 SETTLED_SECONDS = 1.5
+LIFTED_WITHIN_SECONDS = 15.0
+"""All leases end at once here, and six flows that are free again take both cores: the kernel then
+takes up to a second to remove one interface, and they are lifted one after the other."""
 CORES = 0.4
 DISK_BYTES = 8e6
 FLOWS: tuple[tuple[Resource, int], ...] = (
@@ -181,9 +184,14 @@ def test_every_limit_holds_within_five_percent_and_ends_by_itself(tmp_path: Path
                 else:
                     ordered = int(name.rpartition("-")[2]) * 125e3
                     measured[name] = through * FRAME / PAYLOAD / ordered
-            time.sleep(max(0.0, ordered_at + LEASE_SECONDS + 1.0 - time.monotonic()))
+            over_at = ordered_at + LEASE_SECONDS
+            time.sleep(max(0.0, over_at + 1.0 - time.monotonic()))
             ended = held.ask(GetState())
-            assert ended.held == ()
+            while ended.held:
+                log = (held.directory / "log").read_text()
+                assert time.monotonic() < over_at + LIFTED_WITHIN_SECONDS, log
+                time.sleep(0.2)
+                ended = held.ask(GetState())
             assert {(lifted.reason, lifted.restored) for lifted in ended.lifted} == {
                 ("lease-ended", True)
             }
