@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-host host-shell wheelhouse debs lint-ansible ansible-readme check constraints catalogues format clean
+.PHONY: help setup demo run test test-host host-shell wheelhouse debs lint-ansible ansible-sanity ansible-readme check constraints catalogues format clean
 
 help:
 	@echo "make demo    the whole story on this machine's kernel, about two minutes"
@@ -62,6 +62,9 @@ $(ANSIBLE)/.installed: deploy/ansible/constraints.txt
 
 lint-ansible: $(ANSIBLE)/.installed
 	PATH="$(CURDIR)/$(ANSIBLE)/bin:$$PATH" tools/lint-ansible
+
+ansible-sanity: $(ANSIBLE)/.installed
+	PATH="$(CURDIR)/$(ANSIBLE)/bin:$$PATH" tools/ansible-sanity $(ARGS)
 
 ansible-readme: setup
 	$(BIN)/python tools/ansible_readme.py

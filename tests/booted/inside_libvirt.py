@@ -16,7 +16,7 @@ from fairuse_agent.limiter.kernel.host import HostKernel
 from fairuse_agent.limiter.kernel.probe import IngressWay, Probed
 from fairuse_protocol.limits import TenantPlace
 
-INTERFACE = "fairuse-tap"
+INTERFACE, BRIDGE = "fairuse-tap", "fairuse-br"
 ROUNDS = 3
 FLOOD = """
 import socket, sys
@@ -44,6 +44,12 @@ def sent() -> int:
     return int(found[1]) if found else 0
 
 
+def came_through() -> int:
+    """Bytes that the bridge got from the guest. The tap's own counter has what was sent, and the
+    policer comes after it."""
+    return int(Path(f"/sys/class/net/{BRIDGE}/statistics/rx_bytes").read_text())
+
+
 def main() -> None:
     resource, amount, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     ingress = IngressWay(police=True, classifier="matchall")
@@ -55,6 +61,12 @@ def main() -> None:
         "disk": {"bytes": amount, "operations": 1e6},
     }.get(resource, {"bytes": amount})
     stream = "cores" if resource == "cpu" else "bytes"
+    outside = {"net-in": sent, "net-out": came_through}
+
+    def used() -> float:
+        count = outside.get(resource)
+        return count() if count else kernel.measure(knob)[stream]
+
     flood = None
     if resource == "net-in":
         flood = subprocess.Popen([sys.executable, "-c", FLOOD])
@@ -70,11 +82,9 @@ def main() -> None:
             time.sleep(max(2.0, seconds / 4))
             kernel.measure(knob)
             kernel.write(knob, kernel.fields(knob, amounts, before))
-        at = time.monotonic()
-        first = {"bytes": sent()} if flood else kernel.measure(knob)
+        at, first = time.monotonic(), used()
         time.sleep(seconds)
-        last = {"bytes": sent()} if flood else kernel.measure(knob)
-        held = (last[stream] - first[stream]) / (time.monotonic() - at)
+        held = (used() - first) / (time.monotonic() - at)
         meanwhile = subprocess.run(
             ["tc", "-s", "-d", "class", "show", "dev", INTERFACE],
             capture_output=True,

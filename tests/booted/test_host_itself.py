@@ -20,7 +20,7 @@ from tests.testhost.machine import Shape
 from tests.testhost.remote import RemoteCommandFailedError
 
 MODULES = ["sch_htb", "sch_tbf", "sch_ingress", "act_police", "act_mirred", "cls_matchall"]
-MODULES += ["cls_u32", "ifb", "dm_mod", "raid1", "nft_socket"]
+MODULES += ["cls_u32", "ifb", "dm_mod", "dm_crypt", "raid1", "nft_socket"]
 
 
 def test_cgroups_are_unified_with_cpu_io_and_memory(host: Host) -> None:

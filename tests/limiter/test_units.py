@@ -230,6 +230,24 @@ def test_disks_below_lvm_on_raid_are_the_ones_limited() -> None:
             subprocess.run(["mdadm", "--stop", array], capture_output=True, check=False)
 
 
+def test_the_disk_below_dm_crypt_is_the_one_limited() -> None:
+    with disks(1) as (node,):
+        name = f"fairuse-{node.rpartition('/')[2]}"
+        cipher = ["--cipher=aes-xts-plain64", "--key-size=256", "--key-file=/dev/urandom"]
+        run("cryptsetup", "open", "--type=plain", *cipher, node, name)
+        try:
+            volume = f"/dev/mapper/{name}"
+            assert whole_disks((volume,)) == (number_of(node),)
+            with units.service(READ, volume) as unit, limiter(**SETTINGS) as running:
+                before = shown(unit)
+                hold(running, wish(unit, disk(4e6), disks=(volume,)))
+                assert rate(used, unit, node) == pytest.approx(4e6, rel=0.1)
+                running.ask(wish(unit))
+                assert shown(unit) == before
+        finally:
+            run("cryptsetup", "close", name)
+
+
 def test_a_suspended_unit_is_frozen_by_systemd_and_goes_on_afterwards() -> None:
     with units.service(BURN) as unit, limiter(**SETTINGS) as running:
         before = shown(unit)
