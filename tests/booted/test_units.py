@@ -39,14 +39,14 @@ ASK = """
 import socket, sys
 from fairuse_protocol.limits import LimitOrder, SetLimits, GetState, TenantPlace, encode_line
 from fairuse_protocol.messages import Allowance
-fair = Allowance(bytes_per_second=100e3, operations_per_second=10)
+fair = Allowance(bytes_per_second=1e6, operations_per_second=100)
 order = LimitOrder(order="o1", tenant="a", resource="disk", remaining_seconds=3600,
-    allowance=Allowance(bytes_per_second=200e3), fair_share=fair)
+    allowance=Allowance(bytes_per_second=2e6), fair_share=fair)
 places = (TenantPlace(tenant="a", weight=1, cgroups=("/system.slice/UNIT",)),
     TenantPlace(tenant="b", weight=20, cgroups=("/system.slice/ssh.service",)))
 request = SetLimits(orders=(order,), places=places, disks=("DISK",),
     controller_heard_seconds_ago=0,
-    capacity_disk=Allowance(bytes_per_second=1e6, operations_per_second=100))
+    capacity_disk=Allowance(bytes_per_second=2e6, operations_per_second=200))
 with socket.socket(socket.AF_UNIX) as link:
     link.settimeout(60)
     link.connect("/run/fairuse-test/socket")
@@ -84,7 +84,7 @@ def test_a_reboot_in_the_middle_of_a_disk_limit_leaves_nothing(host: Host, tenan
         if told.get("held"):
             break
         host.run("sleep 1")
-    assert told["held"][0]["resource"] == "disk", told
+    assert told.get("held"), told.get("refused")
     assert host.run(STANDING).stdout != free
     host.reboot()
     assert host.run(STANDING).stdout == free

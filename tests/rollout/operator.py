@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,8 +25,6 @@ from tests.testhost.host import Host
 
 COLLECTION = cache.REPOSITORY / "deploy/ansible"
 CONSTRAINTS = (COLLECTION / "constraints.txt", Path(__file__).with_name("constraints.txt"))
-NAME = "node1"
-"""Of the one host, in the inventory and to the controller."""
 _PLAY_SECONDS = 200.0
 _CONTROLLER_PORT = 8460
 _Seen = TypeVar("_Seen")
@@ -40,14 +38,15 @@ def ansible_programs() -> Path:
     pinned = b"".join(file.read_bytes() for file in CONSTRAINTS)
     folder = cache.CACHE / f"ansible-{hashlib.sha256(pinned).hexdigest()[:16]}"
     complete = folder / ".complete"
-    if not complete.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip: list[str | Path] = [folder / "bin/python", "-m", "pip", "--quiet", "install"]
-        pip += ["--disable-pip-version-check"]
-        for file in CONSTRAINTS:
-            pip += ["--constraint", file]
-        subprocess.run([*pip, "ansible-core", "mitogen"], check=True)
-        complete.touch()
+    with cache.locked("ansible"):
+        if not complete.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            pip: list[str | Path] = [folder / "bin/python", "-m", "pip", "--quiet", "install"]
+            pip += ["--disable-pip-version-check"]
+            for file in CONSTRAINTS:
+                pip += ["--constraint", file]
+            subprocess.run([*pip, "ansible-core", "mitogen"], check=True)
+            complete.touch()
     return folder / "bin"
 
 
@@ -62,20 +61,24 @@ class Played:
 
 
 class Operator:
-    """One operator with one host that is both controller and hypervisor."""
+    """One operator with a controller and hypervisors, which may be one and the same host.
 
-    def __init__(self, folder: Path, host: Host, programs: Path, packages: Path) -> None:
-        self.folder, self.host = folder, host
+    `node` is the canary: tests look at what happens there.
+    """
+
+    def __init__(self, folder: Path, hosts: Sequence[Host], programs: Path, packages: Path) -> None:
+        self.folder, self.hosts = folder, hosts
+        self.controller, self.nodes = hosts[0], hosts[1:] or hosts
+        self.node = self.nodes[0]
         self.token_file = folder / "secrets/token"
         self._programs = programs
         place = folder / "ansible_collections/fairuse"
         place.mkdir(parents=True)
         (place / "fairuse").symlink_to(COLLECTION)
-        self.controller_url = f"https://127.0.0.1:{host.forward(_CONTROLLER_PORT)}"
+        self.controller_url = f"https://127.0.0.1:{self.controller.forward(_CONTROLLER_PORT)}"
         self.variables: dict[str, Any] = {
-            **_way_in(host),
-            **_wanted(folder, packages),
-            **provider.variables(folder / "provider", host),
+            **_wanted(folder, packages, self.controller.name),
+            **provider.variables(folder / "provider", self.node),
             "fairuse_api_url": self.controller_url,
         }
 
@@ -85,7 +88,7 @@ class Operator:
         What begins with a dash is an argument, and `extra` is what `-e` says.
         """
         inventory = self.folder / "inventory.json"
-        inventory.write_text(json.dumps(_inventory(self.variables)))
+        inventory.write_text(json.dumps(self._inventory()))
         command = [str(self._programs / "ansible-playbook"), "-i", str(inventory)]
         command += [name if name[0] == "-" else f"fairuse.fairuse.{name}" for name in playbooks]
         if extra:
@@ -95,7 +98,7 @@ class Operator:
             env={**os.environ, **_settings(self.folder), **self._strategy()},
             capture_output=True,
             text=True,
-            timeout=_PLAY_SECONDS * self.host.slowness,
+            timeout=_PLAY_SECONDS * self.node.slowness,
             check=False,
         )
         recap = re.findall(r"changed=(\d+).*failed=(\d+)", ended.stdout)
@@ -125,18 +128,33 @@ class Operator:
 
     def until(self, what: str, seen: Callable[[], _Seen], seconds: float = 40.0) -> _Seen:
         """Look until it is seen, and return it."""
-        give_up = time.monotonic() + seconds * self.host.slowness
+        give_up = time.monotonic() + seconds * self.node.slowness
         while not (found := seen()):
             if time.monotonic() > give_up:
-                said = self.host.run("journalctl --no-pager -n 60 -u 'fairuse-*'").stdout
+                look = "journalctl --no-pager -n 60 -u 'fairuse-*'"
+                said = "\n".join(host.run(look).stdout for host in self.hosts)
                 pytest.fail(f"never seen: {what}\n{said}")
             time.sleep(1)
         return found
 
+    def _inventory(self) -> dict[str, Any]:
+        ways = {host.name: _way_in(host) for host in self.hosts}
+        nodes = {host.name: ways[host.name] for host in self.nodes}
+        controller = {self.controller.name: ways[self.controller.name]}
+        return {
+            "all": {
+                "vars": self.variables,
+                "children": {
+                    "fairuse_controllers": {"hosts": controller},
+                    "fairuse_agents": {"hosts": nodes},
+                },
+            }
+        }
+
     def _strategy(self) -> dict[str, str]:
         """Ansible's own, except where a task's Python takes seven seconds to start: emulated hosts
         keep one that has started."""
-        if self.host.slowness == 1:
+        if self.node.slowness == 1:
             return {}
         (plugins,) = self._programs.parent.glob("lib/*/site-packages/ansible_mitogen/plugins")
         return {
@@ -148,7 +166,7 @@ class Operator:
         headers = {"Authorization": f"Bearer {token}"}
         asked = urllib.request.Request(self.controller_url + path, data=body, headers=headers)
         trusted = ssl.create_default_context(cafile=str(self.folder / "secrets/ca/ca.pem"))
-        patience = 20 * self.host.slowness
+        patience = 20 * self.node.slowness
         return urllib.request.urlopen(asked, context=trusted, timeout=patience)
 
 
@@ -182,29 +200,19 @@ def _way_in(host: Host) -> dict[str, Any]:
     }
 
 
-def _wanted(folder: Path, packages: Path) -> dict[str, Any]:
+def _wanted(folder: Path, packages: Path, controller: str) -> dict[str, Any]:
     """As in inventories/plain, but for a host that is emulated."""
     return {
         "fairuse_install_version": "0.1.0",
         "fairuse_install_packages": str(packages),
-        "fairuse_controller_names": [NAME, "127.0.0.1"],
+        "fairuse_controller_names": [controller, "127.0.0.1"],
         "fairuse_controller_ca_directory": str(folder / "secrets/ca"),
         "fairuse_controller_operator_token_file": str(folder / "secrets/token"),
-        "fairuse_agent_controller_url": f"https://{NAME}:{_CONTROLLER_PORT}",
+        "fairuse_agent_controller_url": f"https://{controller}:{_CONTROLLER_PORT}",
         "fairuse_agent_ca_certificate": str(folder / "secrets/ca/ca.pem"),
         "fairuse_api_token": f"{{{{ lookup('ansible.builtin.file', '{folder}/secrets/token') }}}}",
         "fairuse_api_ca_certificate": str(folder / "secrets/ca/ca.pem"),
         "fairuse_gate_watch_seconds": 10,
         # An emulated processor is many times slower than the one that the default is for.
         "fairuse_gate_cpu_share": 1.0,
-    }
-
-
-def _inventory(variables: dict[str, Any]) -> dict[str, Any]:
-    node: dict[str, Any] = {"hosts": {NAME: {}}}
-    return {
-        "all": {
-            "vars": variables,
-            "children": {"fairuse_controllers": node, "fairuse_agents": node},
-        }
     }

@@ -27,7 +27,7 @@ def entry(kind: str, made_from: list[bytes], build: Callable[[Path], None]) -> P
     for part in made_from:
         digest.update(len(part).to_bytes(8, "big") + part)
     place = CACHE / f"{kind}-{digest.hexdigest()[:16]}"
-    with _locked(kind):
+    with locked(kind):
         if not place.exists():
             unfinished = CACHE / f"unfinished-{kind}"
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -40,7 +40,7 @@ def entry(kind: str, made_from: list[bytes], build: Callable[[Path], None]) -> P
 
 
 @contextmanager
-def _locked(kind: str) -> Iterator[None]:
+def locked(kind: str) -> Iterator[None]:
     """One builder at a time; another one waits, and then finds it built."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{kind}.lock").open("w") as lock:

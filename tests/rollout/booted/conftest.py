@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.rollout import packages, provider
-from tests.rollout.operator import NAME, Operator, ansible_programs
-from tests.testhost import needs
-from tests.testhost.host import Host
+from tests.rollout.operator import Operator, ansible_programs
+from tests.testhost import needs, network
 from tests.testhost.image import image
-from tests.testhost.machine import Shape
 
 _STEP_SECONDS = 1200
 
@@ -25,9 +24,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """An operator with a package for two versions, and one host that is controller and hypervisor.
+    """An operator with a package for two versions, and hosts that have nothing of Fairuse.
 
-    One host instead of three: three emulated machines on two cores time out on themselves.
+    ROLLOUT_HOSTS=3 boots a controller and two hypervisors; else one host is both, because three
+    emulated ones take two cores an hour.
     """
     try:
         needs.check()
@@ -36,7 +36,9 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("operator")
     programs = ansible_programs()
     built = packages.built(("0.1.0", "0.2.0"))
-    with Host(Shape(name=NAME), image()) as host:
-        host.wait_until_up()
-        provider.prepare(host, NAME)
-        yield Operator(folder, host, programs, built)
+    number = int(os.environ.get("ROLLOUT_HOSTS", "1"))
+    names = ["node1"] if number == 1 else ["controller", *(f"node{i}" for i in range(1, number))]
+    with network.lan(image(), names) as hosts:
+        for host in hosts:
+            provider.prepare(host)
+        yield Operator(folder, hosts, programs, built)
