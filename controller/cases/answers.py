@@ -5,6 +5,8 @@ Each kind counts once a case. An answer only ever moves the deadline away, never
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from controller.cases.model import AnswerKind, Case, Step, TimelineEntry
@@ -38,8 +40,7 @@ def answer(case: Case, kind: AnswerKind, note: str, policy: Policy, *, now: floa
     """Take the customer's answer, or raise CaseRefused with a sentence for them."""
     if kind not in possible_answers(case):
         raise CaseRefused(_why_not(case, kind))
-    text = with_note(_TEXTS[kind], note)
-    entry = TimelineEntry(at=now, event=f"answered-{kind}", actor="customer", text=text)
+    entry = _entry(kind, note, now)
     answers = (*case.answers, kind)
     if kind == "dispute":
         return _disputed(case, entry, answers)
@@ -55,6 +56,17 @@ def answer(case: Case, kind: AnswerKind, note: str, policy: Policy, *, now: floa
     solved_at = now if kind == "solved" else case.solved_at
     entries = (entry,) if deadline == case.deadline else (entry, _moved(deadline, now))
     return step(case, *entries, answers=answers, deadline=deadline, solved_at=solved_at)
+
+
+def was_said(kind: AnswerKind, note: str, history: Sequence[TimelineEntry]) -> bool:
+    """Whether the history has this answer with this very note: a form that was sent twice."""
+    said = _entry(kind, note, now=0.0)
+    return any((each.event, each.text) == (said.event, said.text) for each in history)
+
+
+def _entry(kind: AnswerKind, note: str, now: float) -> TimelineEntry:
+    text = with_note(_TEXTS[kind], note)
+    return TimelineEntry(at=now, event=f"answered-{kind}", actor="customer", text=text)
 
 
 def _moved(deadline: float, now: float) -> TimelineEntry:

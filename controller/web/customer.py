@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from babel import negotiate_locale
 
-from controller.cases import requests
+from controller.cases import answers, requests
 from controller.cases.model import Case
 from controller.cases.steps import CaseRefused
 from controller.contact.links import LinkRefused
@@ -117,6 +117,8 @@ async def _take(services: Services, visit: _Visit, kind: Saying, form: Mapping[s
                 case.id, lambda newest, at: requests.ask_for_test(newest, wanted, policy, now=at)
             )
         case _:
+            if answers.was_said(kind, note, await desk.timeline(case.id)):
+                raise _SentTwice
             await desk.answer(case.id, kind, note)
 
 

@@ -76,12 +76,25 @@ async def test_what_was_said_once_cannot_be_said_twice(customer: Customer) -> No
     stale = await customer.get()
     await customer.say("solved")
     (action,) = (form for form in stale.forms if form.endswith("solved"))
-    page = await customer.post(urljoin(stale.url, action))
+    page = await customer.post(urljoin(stale.url, action), "And it was a backup.")
     assert page.status == 409
     assert "You have told us this already" in page.text
     # The page that refuses is not where the first one was; its own forms have to work from there.
     (again,) = (form for form in page.forms if form.endswith("acknowledge"))
     assert (await customer.post(urljoin(page.url, again))).status == 200
+
+
+@pytest.mark.parametrize("kind", ["acknowledge", "solved", "dispute"])
+async def test_a_second_click_on_the_same_button_ends_on_the_same_page(
+    customer: Customer, kind: str
+) -> None:
+    stale = await customer.get()
+    first = await customer.say(kind, "It was our backup.")
+    answered = await customer.world.only_case()
+    (action,) = (form for form in stale.forms if form.endswith(kind))
+    second = await customer.post(urljoin(stale.url, action), "It was our backup.")
+    assert (second.status, second.url, second.text) == (200, first.url, first.text)
+    assert await customer.world.only_case() == answered
 
 
 async def test_a_standing_limit_is_explained(customer: Customer) -> None:
