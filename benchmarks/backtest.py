@@ -26,7 +26,7 @@ import numpy as np
 from controller.backtest.layout import FIGURE_COLUMNS, HostCapacity
 from controller.backtest.outcome import play
 from controller.backtest.trace import Trace
-from controller.backtest.writer import TraceWriter
+from controller.backtest.writer import Form, TraceWriter
 from controller.fairshare.policy import Policy
 
 HOSTS, TENANTS, INTERVAL_SECONDS = 20, 40, 60
@@ -62,7 +62,7 @@ def delivered(asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return asked / crowding, np.broadcast_to(waiting, asked.shape)
 
 
-def make_trace(directory: Path, hours: float, form: str) -> None:
+def make_trace(directory: Path, hours: float, form: Form) -> None:
     random = np.random.default_rng(7)
     count = int(hours * 3600 / INTERVAL_SECONDS)
     hosts = [f"h{number:02}" for number in range(HOSTS)]
@@ -94,7 +94,8 @@ def make_trace(directory: Path, hours: float, form: str) -> None:
 
 def make_traces(root: Path, hours: float) -> dict[str, Path]:
     folders = {form: root / form for form in FORMS}
-    for form in ("csv.gz", "parquet"):
+    written: tuple[Form, ...] = ("csv.gz", "parquet")
+    for form in written:
         make_trace(folders[form], hours, form)
     shutil.copytree(folders["csv.gz"], folders["csv"])
     packed = folders["csv"] / "samples.csv.gz"

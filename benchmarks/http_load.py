@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 
 @dataclass
@@ -85,7 +86,7 @@ async def run_load(
     started = time.perf_counter()
     made = [
         await loop.create_connection(
-            lambda index=index: _Connection(requests_of(index), load, started + seconds),
+            partial(_Connection, requests_of(index), load, started + seconds),
             "127.0.0.1",
             port,
         )

@@ -31,9 +31,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bare_reader import EVICTED_BYTES, BareReader
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.bare_reader import EVICTED_BYTES, BareReader
 from fairuse_agent.sampling.hierarchy import Hierarchies, find_hierarchies
 from fairuse_agent.sampling.round import Round, Sampler
 from fairuse_agent.settings import AgentSettings, Host, TenantRule

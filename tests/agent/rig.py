@@ -38,7 +38,14 @@ def add(spool: Spool, host: str = "h1", *, padding: int = 0) -> None:
     spool.append(encode_report(report), lost=report.lost_reports)
 
 
-def link_settings(directory: Path, url: str, credential: str = "right-credential", **more: str):
+def files_in(directory: Path) -> list[Path]:
+    """Of the reports that a spool has on its disk."""
+    return list(directory.glob("*.report"))
+
+
+def link_settings(
+    directory: Path, url: str, credential: str = "right-credential", **more: str
+) -> ControllerLink:
     path = directory / "credential"
     store_credential(path, credential)
     return ControllerLink(url=url, credential_file=str(path), **more)

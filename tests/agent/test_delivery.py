@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from fairuse_agent.reporting.orders import Orders
@@ -26,7 +28,9 @@ def sequences(controller: ControllerDouble) -> list[int]:
     return [report.sequence for report in controller.arrived]
 
 
-async def test_a_controller_that_was_away_gets_every_report_once_and_in_order(tmp_path, controller):
+async def test_a_controller_that_was_away_gets_every_report_once_and_in_order(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     spool = Spool(tmp_path / "spool", PLENTY)
     settings = link_settings(tmp_path, controller.url)
     async with delivering(spool, settings, Orders()) as naps:
@@ -43,7 +47,9 @@ async def test_a_controller_that_was_away_gets_every_report_once_and_in_order(tm
     spool.close()
 
 
-async def test_a_lost_answer_sends_the_same_report_again(tmp_path, controller):
+async def test_a_lost_answer_sends_the_same_report_again(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     controller.faults = [error(500, "stored, but the answer was lost")]
     spool = Spool(tmp_path / "spool", PLENTY)
     add(spool)
@@ -55,7 +61,9 @@ async def test_a_lost_answer_sends_the_same_report_again(tmp_path, controller):
     spool.close()
 
 
-async def test_reports_that_wait_from_before_a_restart_go_first(tmp_path, controller):
+async def test_reports_that_wait_from_before_a_restart_go_first(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     before = Spool(tmp_path / "spool", PLENTY)
     add(before)
     add(before)
@@ -74,8 +82,8 @@ async def test_reports_that_wait_from_before_a_restart_go_first(tmp_path, contro
 
 
 async def test_a_report_that_will_never_be_accepted_is_set_aside_and_the_next_is_sent(
-    tmp_path, controller, caplog
-):
+    tmp_path: Path, controller: ControllerDouble, caplog: pytest.LogCaptureFixture
+) -> None:
     controller.faults = [error(400, "tenants[3].weight: expected a positive number, found -1")]
     spool = Spool(tmp_path / "spool", PLENTY)
     add(spool)
@@ -89,7 +97,9 @@ async def test_a_report_that_will_never_be_accepted_is_set_aside_and_the_next_is
     spool.close()
 
 
-async def test_an_overloaded_controller_is_given_the_time_that_it_asks_for(tmp_path, controller):
+async def test_an_overloaded_controller_is_given_the_time_that_it_asks_for(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     controller.faults = [error(503, "busy", **{"Retry-After": "7"}) for _ in range(2)]
     spool = Spool(tmp_path / "spool", PLENTY)
     add(spool)
@@ -100,8 +110,8 @@ async def test_an_overloaded_controller_is_given_the_time_that_it_asks_for(tmp_p
 
 
 async def test_pauses_grow_while_the_controller_fails_and_start_anew_after_it_answered(
-    tmp_path, controller
-):
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     controller.faults = [error(500, "no") for _ in range(4)]
     spool = Spool(tmp_path / "spool", PLENTY)
     add(spool)
@@ -115,8 +125,8 @@ async def test_pauses_grow_while_the_controller_fails_and_start_anew_after_it_an
 
 
 async def test_a_revoked_credential_loses_no_report_and_a_new_one_is_taken_up(
-    tmp_path, controller, caplog
-):
+    tmp_path: Path, controller: ControllerDouble, caplog: pytest.LogCaptureFixture
+) -> None:
     spool = Spool(tmp_path / "spool", PLENTY)
     add(spool)
     settings = link_settings(tmp_path, controller.url, "old-credential")
@@ -130,7 +140,9 @@ async def test_a_revoked_credential_loses_no_report_and_a_new_one_is_taken_up(
     spool.close()
 
 
-async def test_an_answer_to_another_report_acknowledges_nothing(tmp_path, controller):
+async def test_an_answer_to_another_report_acknowledges_nothing(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     wrong = (
         b'{"spool":"s","acknowledged_sequence":99,"limits":[],"protocol":1}',
         b"<html>a proxy's page</html>",
@@ -146,7 +158,9 @@ async def test_an_answer_to_another_report_acknowledges_nothing(tmp_path, contro
     spool.close()
 
 
-async def test_a_redirect_does_not_carry_the_credential_elsewhere(tmp_path, controller):
+async def test_a_redirect_does_not_carry_the_credential_elsewhere(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     controller.faults = [
         web.Response(status=307, headers={"Location": controller.url + "/agent/v1/reports"})
     ]
@@ -158,7 +172,9 @@ async def test_a_redirect_does_not_carry_the_credential_elsewhere(tmp_path, cont
     spool.close()
 
 
-async def test_every_answer_of_a_draining_backlog_brings_the_orders_of_now(tmp_path, controller):
+async def test_every_answer_of_a_draining_backlog_brings_the_orders_of_now(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     spool = Spool(tmp_path / "spool", PLENTY)
     for _ in range(5):
         add(spool)

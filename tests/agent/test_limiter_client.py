@@ -48,20 +48,20 @@ async def limiter(
         await server.stop()
 
 
-async def test_the_limiters_state_is_what_it_says(tmp_path):
+async def test_the_limiters_state_is_what_it_says(tmp_path: Path) -> None:
     async with limiter(tmp_path / "s") as asked:
         assert await LimiterClient(tmp_path / "s").ask(GetState()) == STATE
     assert asked == [GetState()]
 
 
-async def test_a_refusal_says_why(tmp_path):
+async def test_a_refusal_says_why(tmp_path: Path) -> None:
     async with limiter(tmp_path / "s", lambda _: LimiterError(reason="not you")):
         with pytest.raises(LimiterUnavailableError, match="it refused: not you"):
             await LimiterClient(tmp_path / "s").ask(GetState())
 
 
 @pytest.mark.parametrize("answer", [b"", b"half a li", b"{}\n", b"\xff\xfe\n", b"x" * 5_000_000])
-async def test_an_answer_that_makes_no_sense_is_no_limiter(tmp_path, answer):
+async def test_an_answer_that_makes_no_sense_is_no_limiter(tmp_path: Path, answer: bytes) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(answer)
@@ -78,7 +78,7 @@ async def test_an_answer_that_makes_no_sense_is_no_limiter(tmp_path, answer):
     server.close()
 
 
-async def test_a_limiter_that_hangs_is_given_up_after_the_timeout(tmp_path):
+async def test_a_limiter_that_hangs_is_given_up_after_the_timeout(tmp_path: Path) -> None:
     released = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -92,13 +92,16 @@ async def test_a_limiter_that_hangs_is_given_up_after_the_timeout(tmp_path):
     server.close()
 
 
-async def test_a_missing_limiter_is_told_once_and_its_return_too(tmp_path, caplog):
+async def test_a_missing_limiter_is_told_once_and_its_return_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     watch = LimiterWatch(LimiterClient(tmp_path / "s"))
     await watch.tell(None)
     await watch.tell(None)
-    assert watch.state is None
-    assert "No such file" in watch.trouble
+    state, trouble = watch.state, watch.trouble
+    assert state is None
+    assert "No such file" in trouble
     async with limiter(tmp_path / "s"):
         await watch.tell(None)
     assert (watch.state, watch.trouble) == (STATE, "")
@@ -109,7 +112,9 @@ async def test_a_missing_limiter_is_told_once_and_its_return_too(tmp_path, caplo
 
 
 @asynccontextmanager
-async def watching(path: Path, orders: Orders, now: list[float], interval: float):
+async def watching(
+    path: Path, orders: Orders, now: list[float], interval: float
+) -> AsyncIterator[LimiterWatch]:
     watch = LimiterWatch(LimiterClient(path))
 
     def request() -> SetLimits | None:
@@ -124,7 +129,7 @@ async def watching(path: Path, orders: Orders, now: list[float], interval: float
         assert isinstance(end, asyncio.CancelledError), end
 
 
-async def test_new_orders_reach_the_limiter_at_once(tmp_path):
+async def test_new_orders_reach_the_limiter_at_once(tmp_path: Path) -> None:
     orders = Orders()
     async with limiter(tmp_path / "s") as asked, watching(tmp_path / "s", orders, [7.0], 3600):
         await until(lambda: asked == [GetState()])
@@ -135,7 +140,7 @@ async def test_new_orders_reach_the_limiter_at_once(tmp_path):
     assert [(o.order, o.remaining_seconds) for o in told.orders] == [("o1", 58.0)]
 
 
-async def test_a_silent_controller_is_told_to_the_limiter_with_growing_age(tmp_path):
+async def test_a_silent_controller_is_told_to_the_limiter_with_growing_age(tmp_path: Path) -> None:
     orders, now = Orders(), [100.0]
     orders.hear((order("o1", 10),), 100.0)
     ages: list[float] = []
@@ -153,7 +158,7 @@ async def test_a_silent_controller_is_told_to_the_limiter_with_growing_age(tmp_p
     assert ages[:5] == [0, 4, 8, 12, 16]
 
 
-async def test_a_limiter_that_was_restarted_gets_what_remains_of_the_orders(tmp_path):
+async def test_a_limiter_that_was_restarted_gets_what_remains_of_the_orders(tmp_path: Path) -> None:
     orders, now = Orders(), [0.0]
     orders.hear((order("o1", 60),), 0.0)
     async with watching(tmp_path / "s", orders, now, 0.01) as watch:

@@ -23,7 +23,7 @@ from fairuse_agent.reporting.link import (
 from fairuse_agent.reporting.spool import Spool
 from fairuse_agent.settings import ControllerLink
 from fairuse_protocol.settings import SettingsError
-from tests.agent.controller_double import controller_double
+from tests.agent.controller_double import ControllerDouble, controller_double
 from tests.agent.rig import PLENTY, add, link_settings
 
 
@@ -39,7 +39,7 @@ async def body_in(directory: Path) -> bytes:
     "url",
     ["http://controller.example:8460", "http://10.0.0.5", "http://[2001:db8::1]", "http://0.0.0.0"],
 )
-def test_plain_http_to_anything_but_loopback_is_refused(url):
+def test_plain_http_to_anything_but_loopback_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="plain http is for loopback addresses only"):
         check_url(url)
 
@@ -54,26 +54,28 @@ def test_plain_http_to_anything_but_loopback_is_refused(url):
         "https://controller.example",
     ],
 )
-def test_loopback_and_https_are_accepted(url):
+def test_loopback_and_https_are_accepted(url: str) -> None:
     assert str(check_url(url)).startswith(url)
 
 
 @pytest.mark.parametrize(
     "url", ["controller.example", "ftp://localhost", "https://", "https://user:pass@host", ""]
 )
-def test_what_is_no_controllers_address_is_refused(url):
+def test_what_is_no_controllers_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"controller\.url"):
         check_url(url)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
-def test_pauses_grow_to_half_a_minute_and_never_end(attempt, random_number):
+def test_pauses_grow_to_half_a_minute_and_never_end(attempt: int, random_number: float) -> None:
     pause = backoff_seconds(attempt, random_number)
     assert 0.25 <= pause <= 30
     assert pause >= backoff_seconds(max(0, attempt - 1), 0)
 
 
-async def test_a_certificate_of_the_providers_own_authority_is_trusted_when_named(tmp_path):
+async def test_a_certificate_of_the_providers_own_authority_is_trusted_when_named(
+    tmp_path: Path,
+) -> None:
     authority = trustme.CA()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
@@ -87,7 +89,9 @@ async def test_a_certificate_of_the_providers_own_authority_is_trusted_when_name
 
 
 @pytest.mark.parametrize("flaw", ["unknown authority", "another host's name"])
-async def test_a_certificate_that_does_not_prove_the_controller_gets_no_report(tmp_path, flaw):
+async def test_a_certificate_that_does_not_prove_the_controller_gets_no_report(
+    tmp_path: Path, flaw: str
+) -> None:
     authority, other = trustme.CA(), trustme.CA()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     if flaw == "unknown authority":
@@ -108,14 +112,16 @@ async def test_a_certificate_that_does_not_prove_the_controller_gets_no_report(t
         assert controller.requests == 0
 
 
-async def test_a_ca_file_without_certificates_stops_the_start(tmp_path):
+async def test_a_ca_file_without_certificates_stops_the_start(tmp_path: Path) -> None:
     settings = link_settings(tmp_path, "https://localhost", ca_file=str(tmp_path / "none.pem"))
     with pytest.raises(SettingsError, match=r"controller\.ca_file.*none\.pem"):
         async with open_link(settings):
             pass
 
 
-async def test_enrolment_stores_the_credential_for_its_owner_alone(tmp_path, controller):
+async def test_enrolment_stores_the_credential_for_its_owner_alone(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     path = tmp_path / "state" / "credential"
     settings = ControllerLink(url=controller.url, credential_file=str(path))
     assert await enrol(settings, "h1", "right-token") == path
@@ -125,14 +131,18 @@ async def test_enrolment_stores_the_credential_for_its_owner_alone(tmp_path, con
     assert [entry.name for entry in path.parent.iterdir()] == ["credential"]
 
 
-async def test_a_spent_token_enrols_nobody_and_leaves_the_old_credential(tmp_path, controller):
+async def test_a_spent_token_enrols_nobody_and_leaves_the_old_credential(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     settings = link_settings(tmp_path, controller.url, "old-credential")
     with pytest.raises(EnrolmentError, match="403 token: it is not known, was used"):
         await enrol(settings, "h1", "spent")
     assert read_credential(tmp_path / "credential") == "old-credential"
 
 
-async def test_a_credential_that_cannot_be_stored_does_not_cost_the_token(tmp_path, controller):
+async def test_a_credential_that_cannot_be_stored_does_not_cost_the_token(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     (tmp_path / "file").touch()
     settings = ControllerLink(url=controller.url, credential_file=str(tmp_path / "file" / "c"))
     with pytest.raises(OSError, match="file"):
@@ -140,7 +150,7 @@ async def test_a_credential_that_cannot_be_stored_does_not_cost_the_token(tmp_pa
     assert controller.requests == 0
 
 
-def test_a_credential_that_others_can_read_is_not_used(tmp_path):
+def test_a_credential_that_others_can_read_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "credential"
     store_credential(path, "secret-text")
     path.chmod(0o640)
@@ -149,13 +159,13 @@ def test_a_credential_that_others_can_read_is_not_used(tmp_path):
     assert "secret-text" not in str(caught.value)
 
 
-def test_a_missing_credential_says_how_to_get_one(tmp_path):
+def test_a_missing_credential_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="fairuse-agent enrol"):
         read_credential(tmp_path / "credential")
 
 
 @pytest.mark.parametrize("content", ["", "\n", "two words\n", "two\nlines\n", "\xe9\n"])
-def test_a_damaged_credential_is_refused(tmp_path, content):
+def test_a_damaged_credential_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "credential"
     path.write_text(content, encoding="latin-1")
     path.chmod(0o600)
@@ -164,7 +174,7 @@ def test_a_damaged_credential_is_refused(tmp_path, content):
 
 
 @pytest.mark.kernel
-def test_root_enrols_for_the_user_that_owns_the_folder(tmp_path):
+def test_root_enrols_for_the_user_that_owns_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     os.chown(folder, 65534, 65534)

@@ -24,12 +24,14 @@ def order(name: str, remaining_seconds: float) -> LimitOrder:
     )
 
 
-def test_an_agent_that_never_heard_the_controller_orders_nothing_and_withdraws_nothing():
+def test_an_agent_that_never_heard_the_controller_orders_nothing_and_withdraws_nothing() -> None:
     assert Orders().request(5.0, places=PLACES, disks=(), capacity=CAPACITY) is None
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e5), st.lists(st.floats(0.1, 1e4), max_size=5))
-def test_leases_only_ever_shrink_and_end(heard_at, waited, leases):
+def test_leases_only_ever_shrink_and_end(
+    heard_at: float, waited: float, leases: list[float]
+) -> None:
     orders = Orders()
     orders.hear(tuple(order(str(i), lease) for i, lease in enumerate(leases)), heard_at)
 
@@ -43,7 +45,7 @@ def test_leases_only_ever_shrink_and_end(heard_at, waited, leases):
     assert all(remaining > 0 for remaining in standing.values())
 
 
-def test_the_newest_answer_replaces_the_whole_set():
+def test_the_newest_answer_replaces_the_whole_set() -> None:
     orders = Orders()
     orders.hear((order("old", 60),), 10.0)
     orders.hear((order("new", 60),), 11.0)
@@ -56,7 +58,7 @@ def test_the_newest_answer_replaces_the_whole_set():
     assert request.disks == ("vda",)
 
 
-def test_what_is_not_known_of_the_capacity_is_not_claimed():
+def test_what_is_not_known_of_the_capacity_is_not_claimed() -> None:
     orders = Orders()
     orders.hear((), 0.0)
     known = Capacity(cpu_cores=4, disk_operations_per_second=100.0, net_in_bytes_per_second=5.0)

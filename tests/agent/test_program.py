@@ -58,7 +58,9 @@ async def agent(tmp_path: Path, controller: ControllerDouble) -> AsyncIterator[P
         await program.stop(2)
 
 
-async def test_it_reports_this_host_until_sigterm_ends_it_at_once(agent, controller, tmp_path):
+async def test_it_reports_this_host_until_sigterm_ends_it_at_once(
+    agent: Program, controller: ControllerDouble, tmp_path: Path
+) -> None:
     await agent.start()
     await until(lambda: len(controller.arrived) >= 2, 20)
     report = controller.arrived[-1]
@@ -75,12 +77,13 @@ def whole_reports(spool: Path) -> list[StoredReport]:
 
 
 async def test_kill_9_while_the_controller_is_away_loses_no_report_and_doubles_none(
-    agent, controller, tmp_path
-):
+    agent: Program, controller: ControllerDouble, tmp_path: Path
+) -> None:
     await controller.stop()
     await agent.start()
     spool = tmp_path / "state" / "spool"
     await until(lambda: len(whole_reports(spool)) >= 2, 20)
+    assert agent.pid is not None
     os.kill(agent.pid, signal.SIGKILL)
     await agent.wait()
     waiting = whole_reports(spool)
@@ -95,7 +98,9 @@ async def test_kill_9_while_the_controller_is_away_loses_no_report_and_doubles_n
     assert starts == sorted(starts)
 
 
-async def test_sampling_goes_on_while_the_controller_hangs(agent, controller, tmp_path):
+async def test_sampling_goes_on_while_the_controller_hangs(
+    agent: Program, controller: ControllerDouble, tmp_path: Path
+) -> None:
     controller.answers.clear()
     await agent.start()
     await until(lambda: len(list((tmp_path / "state" / "spool").glob("*.report"))) >= 3, 20)
@@ -109,7 +114,9 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-async def test_enrolment_and_check_from_the_command_line(tmp_path, controller):
+async def test_enrolment_and_check_from_the_command_line(
+    tmp_path: Path, controller: ControllerDouble
+) -> None:
     config = str(write_config(tmp_path, controller.url))
     refused = await asyncio.to_thread(run, "enrol", "--config", config, "--token", "spent")
     assert refused.returncode == 2
@@ -136,7 +143,9 @@ async def test_enrolment_and_check_from_the_command_line(tmp_path, controller):
     ],
     ids=["plain http", "not enrolled", "wrong key"],
 )
-def test_what_can_never_work_stops_the_start_with_a_sentence(tmp_path, url, more, expected):
+def test_what_can_never_work_stops_the_start_with_a_sentence(
+    tmp_path: Path, url: str, more: str, expected: str
+) -> None:
     config = write_config(tmp_path, url, more)
     ended = run("run", "--config", str(config))
     assert ended.returncode == 2
@@ -144,7 +153,7 @@ def test_what_can_never_work_stops_the_start_with_a_sentence(tmp_path, url, more
     assert "Traceback" not in ended.stderr
 
 
-def test_a_part_that_dies_ends_the_program_with_an_error(tmp_path):
+def test_a_part_that_dies_ends_the_program_with_an_error(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     store_credential(tmp_path / "state" / "credential", "c")
     config = write_config(tmp_path, "http://127.0.0.1:1")

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairuse_agent.reporting.limiter_client import LimiterClient, LimiterWatch
-from fairuse_agent.reporting.rounds import Rounds, RoundsFailError, following_tick
+from fairuse_agent.reporting.rounds import Rounds, RoundsFailError, Source, following_tick
 from fairuse_agent.reporting.spool import Spool
 from fairuse_agent.sampling.round import Round, Sampler
 from fairuse_agent.settings import AgentSettings
@@ -35,13 +37,15 @@ class Script:
 
 
 @pytest.fixture
-async def spool(tmp_path):
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
     made = Spool(tmp_path, PLENTY)
     yield made
     made.close()
 
 
-def rounds(spool: Spool, source, state: LimiterState | None = None, trouble: str = "") -> Rounds:
+def rounds(
+    spool: Spool, source: Source, state: LimiterState | None = None, trouble: str = ""
+) -> Rounds:
     limiter = LimiterWatch(LimiterClient(spool._directory / "s"))
     limiter.state, limiter.trouble = state, trouble
     return Rounds("h1", source, spool, limiter)
@@ -61,7 +65,9 @@ async def reports(spool: Spool) -> list[Report]:
     st.sampled_from([1.0, 10.0, 0.1 * 37]),
     st.lists(st.floats(0, 35), max_size=30),
 )
-def test_ticks_stay_on_whole_intervals_and_never_repeat_or_lie_in_the_past(start, interval, delays):
+def test_ticks_stay_on_whole_intervals_and_never_repeat_or_lie_in_the_past(
+    start: float, interval: float, delays: list[float]
+) -> None:
     tick = start
     for delay in delays:
         now = tick + delay
@@ -74,11 +80,11 @@ def test_ticks_stay_on_whole_intervals_and_never_repeat_or_lie_in_the_past(start
         tick = following
 
 
-def test_waking_a_hair_early_does_not_make_a_second_round_of_the_same_tick():
+def test_waking_a_hair_early_does_not_make_a_second_round_of_the_same_tick() -> None:
     assert following_tick(10.0, 9.999999, 1.0) == 11.0
 
 
-async def test_a_round_becomes_a_report_with_everything_that_is_known(spool):
+async def test_a_round_becomes_a_report_with_everything_that_is_known(spool: Spool) -> None:
     state = LimiterState(ways={"cpu": "x"})
     rounds(spool, Script(ROUND), state).take()
     (report,) = await reports(spool)
@@ -94,12 +100,14 @@ async def test_a_round_becomes_a_report_with_everything_that_is_known(spool):
     )
 
 
-async def test_the_first_reading_is_a_baseline_and_no_report(spool):
+async def test_the_first_reading_is_a_baseline_and_no_report(spool: Spool) -> None:
     rounds(spool, Script(None)).take()
     assert len(spool) == 0
 
 
-async def test_failed_rounds_are_logged_and_told_in_the_next_report_only(spool, caplog):
+async def test_failed_rounds_are_logged_and_told_in_the_next_report_only(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
     working = rounds(spool, Script(OSError("odd"), ValueError("odder"), ROUND, ROUND))
     for _ in range(4):
         working.take()
@@ -109,13 +117,13 @@ async def test_failed_rounds_are_logged_and_told_in_the_next_report_only(spool, 
     assert "odder" in caplog.text
 
 
-async def test_a_report_that_cannot_be_encoded_is_a_failed_round(spool):
+async def test_a_report_that_cannot_be_encoded_is_a_failed_round(spool: Spool) -> None:
     bad = Round(0.0, 1.0, object(), (), "psi", ())  # type: ignore[arg-type]  # that is the point
     rounds(spool, Script(bad)).take()
     assert len(spool) == 0
 
 
-async def test_rounds_that_always_fail_end_the_program(spool):
+async def test_rounds_that_always_fail_end_the_program(spool: Spool) -> None:
     working = rounds(spool, Script(*[OSError("gone for good")] * 30))
     for _ in range(29):
         working.take()
@@ -123,7 +131,7 @@ async def test_rounds_that_always_fail_end_the_program(spool):
         working.take()
 
 
-async def test_rounds_that_fail_in_turn_with_baselines_end_the_program_too(spool):
+async def test_rounds_that_fail_in_turn_with_baselines_end_the_program_too(spool: Spool) -> None:
     working = rounds(spool, Script(*[OSError("every other time"), None] * 30))
     for _ in range(58):
         working.take()
@@ -131,7 +139,7 @@ async def test_rounds_that_fail_in_turn_with_baselines_end_the_program_too(spool
         working.take()
 
 
-async def test_a_missing_limiter_and_a_failing_disk_are_told(spool):
+async def test_a_missing_limiter_and_a_failing_disk_are_told(spool: Spool) -> None:
     working = rounds(spool, Script(ROUND), trouble="no socket")
     spool.disk_trouble = "disk full"
     working.take()
@@ -143,8 +151,9 @@ async def test_a_missing_limiter_and_a_failing_disk_are_told(spool):
     )
 
 
-async def test_rounds_run_on_the_clock_that_they_are_given(spool):
-    now, slept = [100.25], []
+async def test_rounds_run_on_the_clock_that_they_are_given(spool: Spool) -> None:
+    now = [100.25]
+    slept: list[float] = []
 
     class EnoughError(Exception):
         pass
@@ -162,7 +171,7 @@ async def test_rounds_run_on_the_clock_that_they_are_given(spool):
     assert len(spool) == 3
 
 
-async def test_the_real_sampler_is_a_source_of_rounds(spool):
+async def test_the_real_sampler_is_a_source_of_rounds(spool: Spool) -> None:
     sampler = Sampler(AgentSettings())
     try:
         working = rounds(spool, sampler)

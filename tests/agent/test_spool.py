@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fairuse_agent.reporting import spool_files
 from fairuse_agent.reporting.spool import Spool, SpoolError
 from fairuse_protocol.reports import decode_report
-from tests.agent.rig import PLENTY, add, until
+from tests.agent.rig import PLENTY, add, files_in, until
 
 
 async def take_all(spool: Spool) -> list[tuple[int, int]]:
@@ -30,7 +30,7 @@ async def take_all(spool: Spool) -> list[tuple[int, int]]:
     return taken
 
 
-async def test_reports_survive_a_restart_in_their_order(tmp_path):
+async def test_reports_survive_a_restart_in_their_order(tmp_path: Path) -> None:
     before = Spool(tmp_path, PLENTY)
     for _ in range(3):
         add(before)
@@ -44,7 +44,9 @@ async def test_reports_survive_a_restart_in_their_order(tmp_path):
     after.close()
 
 
-async def test_every_start_begins_a_new_series_so_no_number_means_two_reports(tmp_path):
+async def test_every_start_begins_a_new_series_so_no_number_means_two_reports(
+    tmp_path: Path,
+) -> None:
     before = Spool(tmp_path, PLENTY)
     add(before)
     before.close()  # the disk never got it, as after a power cut
@@ -56,19 +58,21 @@ async def test_every_start_begins_a_new_series_so_no_number_means_two_reports(tm
     after.close()
 
 
-async def test_an_acknowledged_report_leaves_no_file(tmp_path):
+async def test_an_acknowledged_report_leaves_no_file(tmp_path: Path) -> None:
     spool = Spool(tmp_path, PLENTY)
     for _ in range(3):
         add(spool)
     await spool.flush()
-    assert len(list(tmp_path.glob("*.report"))) == 3
+    assert len(files_in(tmp_path)) == 3
     await take_all(spool)
     await spool.flush()
-    assert list(tmp_path.glob("*.report")) == []
+    assert files_in(tmp_path) == []
     spool.close()
 
 
-async def test_a_report_acknowledged_before_it_was_written_is_never_written(tmp_path, monkeypatch):
+async def test_a_report_acknowledged_before_it_was_written_is_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = []
     monkeypatch.setattr(spool_files, "write_report", lambda *args: written.append(args))
     spool = Spool(tmp_path, PLENTY)
@@ -79,7 +83,9 @@ async def test_a_report_acknowledged_before_it_was_written_is_never_written(tmp_
     spool.close()
 
 
-async def test_a_report_acknowledged_while_it_is_written_leaves_no_file(tmp_path, monkeypatch):
+async def test_a_report_acknowledged_while_it_is_written_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = Spool(tmp_path, PLENTY)
     add(spool)
     loop = asyncio.get_running_loop()
@@ -93,16 +99,18 @@ async def test_a_report_acknowledged_while_it_is_written_leaves_no_file(tmp_path
     await spool.flush()
     await spool.flush()
     assert len(spool) == 0
-    assert list(tmp_path.glob("*.report")) == []
+    assert files_in(tmp_path) == []
     spool.close()
 
 
-async def test_a_full_spool_drops_the_oldest_and_the_next_report_tells_how_many(tmp_path):
+async def test_a_full_spool_drops_the_oldest_and_the_next_report_tells_how_many(
+    tmp_path: Path,
+) -> None:
     spool = Spool(tmp_path, 4 * 4096)
     for _ in range(10):
         add(spool)
         await spool.flush()
-    assert len(list(tmp_path.glob("*.report"))) <= 4
+    assert len(files_in(tmp_path)) <= 4
 
     taken = await take_all(spool)
 
@@ -113,7 +121,9 @@ async def test_a_full_spool_drops_the_oldest_and_the_next_report_tells_how_many(
     spool.close()
 
 
-async def test_what_a_dropped_report_told_of_is_told_again_also_after_a_restart(tmp_path):
+async def test_what_a_dropped_report_told_of_is_told_again_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
     spool = Spool(tmp_path, 2 * 4096)
     for _ in range(3):
         add(spool)  # 0 is dropped when 2 comes
@@ -131,7 +141,7 @@ async def test_what_a_dropped_report_told_of_is_told_again_also_after_a_restart(
     after.close()
 
 
-async def test_a_report_that_is_being_sent_is_not_dropped(tmp_path):
+async def test_a_report_that_is_being_sent_is_not_dropped(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 2 * 4096)
     add(spool)
     sending, _ = await spool.oldest()
@@ -146,7 +156,9 @@ async def test_a_report_that_is_being_sent_is_not_dropped(tmp_path):
 
 @given(st.lists(st.sampled_from(["add", "take", "fail", "flush"]), max_size=60))
 @settings(max_examples=40, deadline=None)
-def test_every_report_is_delivered_once_in_order_or_counted_as_lost(tmp_path_factory, steps):
+def test_every_report_is_delivered_once_in_order_or_counted_as_lost(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
     directory = tmp_path_factory.mktemp("spool")
 
     async def story() -> None:
@@ -171,20 +183,22 @@ def test_every_report_is_delivered_once_in_order_or_counted_as_lost(tmp_path_fac
         assert taken == sorted(set(taken))
         assert len(taken) + waiting + told + told_by_waiting + spool.lost == added
         await spool.flush()
-        assert list(directory.glob("*.report")) == []
+        assert files_in(directory) == []
         spool.close()
 
     asyncio.run(story())
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 3, 15, 16, 40])
-async def test_a_torn_file_is_skipped_and_counted_and_the_others_are_kept(tmp_path, kept_bytes):
+async def test_a_torn_file_is_skipped_and_counted_and_the_others_are_kept(
+    tmp_path: Path, kept_bytes: int
+) -> None:
     spool = Spool(tmp_path, PLENTY)
     for _ in range(3):
         add(spool)
     await spool.flush()
     spool.close()
-    torn = sorted(tmp_path.glob("*.report"))[1]
+    torn = sorted(files_in(tmp_path))[1]
     torn.write_bytes(torn.read_bytes()[:kept_bytes])
 
     after = Spool(tmp_path, PLENTY)
@@ -194,13 +208,15 @@ async def test_a_torn_file_is_skipped_and_counted_and_the_others_are_kept(tmp_pa
     after.close()
 
 
-async def test_a_file_of_the_right_length_and_wrong_content_is_skipped_and_counted(tmp_path):
+async def test_a_file_of_the_right_length_and_wrong_content_is_skipped_and_counted(
+    tmp_path: Path,
+) -> None:
     spool = Spool(tmp_path, PLENTY)
     for _ in range(2):
         add(spool)
     await spool.flush()
     spool.close()
-    path = min(tmp_path.glob("*.report"))
+    path = min(files_in(tmp_path))
     content = path.read_bytes()
     path.write_bytes(content[:-8] + bytes(8))  # zeros, as a power cut leaves them
 
@@ -211,7 +227,9 @@ async def test_a_file_of_the_right_length_and_wrong_content_is_skipped_and_count
     after.close()
 
 
-async def test_kill_9_in_the_middle_of_writing_costs_at_most_the_report_being_written(tmp_path):
+async def test_kill_9_in_the_middle_of_writing_costs_at_most_the_report_being_written(
+    tmp_path: Path,
+) -> None:
     code = f"""
     import asyncio, sys
     from pathlib import Path
@@ -245,7 +263,9 @@ async def test_kill_9_in_the_middle_of_writing_costs_at_most_the_report_being_wr
         after.close()
 
 
-async def test_a_full_disk_keeps_reports_in_memory_until_it_takes_them_again(tmp_path, monkeypatch):
+async def test_a_full_disk_keeps_reports_in_memory_until_it_takes_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = spool_files.write_report
 
     def full(path: Path, body: bytes, lost: int) -> None:
@@ -257,17 +277,19 @@ async def test_a_full_disk_keeps_reports_in_memory_until_it_takes_them_again(tmp
         add(spool)
         await spool.flush()
     assert "No space left" in spool.disk_trouble
-    assert list(tmp_path.glob("*.report")) == []
+    assert files_in(tmp_path) == []
     monkeypatch.setattr(spool_files, "write_report", real)
     add(spool)
     await spool.flush()
     assert spool.disk_trouble == ""
-    assert len(list(tmp_path.glob("*.report"))) == 4
+    assert len(files_in(tmp_path)) == 4
     assert [sequence for sequence, _ in await take_all(spool)] == [0, 1, 2, 3]
     spool.close()
 
 
-async def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path, monkeypatch):
+async def test_memory_is_bounded_while_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, body: bytes, lost: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -281,7 +303,7 @@ async def test_memory_is_bounded_while_the_disk_takes_nothing(tmp_path, monkeypa
 
 
 @pytest.mark.kernel
-async def test_a_really_full_disk_leaves_no_torn_file_and_loses_no_report(tmp_path):
+async def test_a_really_full_disk_leaves_no_torn_file_and_loses_no_report(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = await asyncio.create_subprocess_exec(
@@ -305,8 +327,8 @@ async def test_a_really_full_disk_leaves_no_torn_file_and_loses_no_report(tmp_pa
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link", "loop of links"])
 async def test_an_entry_that_cannot_be_read_stays_and_does_not_keep_the_agent_from_starting(
-    tmp_path, caplog, kind
-):
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
     before = Spool(tmp_path, PLENTY)
     add(before)
     await before.flush()
@@ -326,12 +348,12 @@ async def test_an_entry_that_cannot_be_read_stays_and_does_not_keep_the_agent_fr
 
     assert await take_all(after) == [(0, 0)]
     await after.flush()
-    assert odd in list(tmp_path.iterdir())
+    assert odd in files_in(tmp_path)
     assert odd.name in caplog.text
     after.close()
 
 
-async def test_two_agents_cannot_share_a_spool(tmp_path):
+async def test_two_agents_cannot_share_a_spool(tmp_path: Path) -> None:
     first = Spool(tmp_path, PLENTY)
     with pytest.raises(SpoolError, match="another agent is using this spool"):
         Spool(tmp_path, PLENTY)
@@ -339,13 +361,13 @@ async def test_two_agents_cannot_share_a_spool(tmp_path):
     Spool(tmp_path, PLENTY).close()
 
 
-async def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
+async def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpoolError, match=r"file/spool: the spool cannot be used"):
         Spool(tmp_path / "file" / "spool", PLENTY)
 
 
-async def test_a_report_set_aside_is_kept_whole_and_does_not_wait_any_more(tmp_path):
+async def test_a_report_set_aside_is_kept_whole_and_does_not_wait_any_more(tmp_path: Path) -> None:
     spool = Spool(tmp_path, PLENTY)
     add(spool)
     report, body = await spool.oldest()
@@ -356,7 +378,7 @@ async def test_a_report_set_aside_is_kept_whole_and_does_not_wait_any_more(tmp_p
     spool.close()
 
 
-def test_reports_set_aside_are_bounded_and_the_newest_stays(tmp_path):
+def test_reports_set_aside_are_bounded_and_the_newest_stays(tmp_path: Path) -> None:
     body = bytes(spool_files.REJECTED_LIMIT_BYTES // 3)
     for number in range(6):
         spool_files.set_aside(tmp_path / "rejected", f"{number}.report", body)
@@ -364,13 +386,13 @@ def test_reports_set_aside_are_bounded_and_the_newest_stays(tmp_path):
     assert names == ["3.report", "4.report", "5.report"]
 
 
-async def test_the_writer_works_by_itself_as_reports_come(tmp_path):
+async def test_the_writer_works_by_itself_as_reports_come(tmp_path: Path) -> None:
     spool = Spool(tmp_path, PLENTY)
     writer = asyncio.create_task(spool.write_behind())
     add(spool)
-    await until(lambda: len(list(tmp_path.glob("*.report"))) == 1)
+    await until(lambda: len(files_in(tmp_path)) == 1)
     await take_all(spool)
-    await until(lambda: not list(tmp_path.glob("*.report")))
+    await until(lambda: not files_in(tmp_path))
     writer.cancel()
     await asyncio.gather(writer, return_exceptions=True)
     spool.close()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,10 +19,12 @@ from controller.backtest.delivery import (
 )
 
 AMOUNTS = st.floats(0, 64) | st.just(0.0)
+BusyHost = tuple[np.ndarray, np.ndarray, float]
+"""What each tenant asks for in each interval, their weights, and what there is of it."""
 
 
 @st.composite
-def hosts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, float]:
+def hosts(draw: st.DrawFn) -> BusyHost:
     tenants = draw(st.integers(1, 12))
     demand = draw(arrays.arrays(np.float64, (draw(st.integers(1, 5)), tenants), elements=AMOUNTS))
     weights = draw(arrays.arrays(np.float64, tenants, elements=st.floats(0.1, 50)))
@@ -28,7 +32,7 @@ def hosts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 @given(hosts())
-def test_nobody_gets_more_than_asked_and_the_host_gives_no_more_than_it_has(host) -> None:
+def test_nobody_gets_more_than_asked_and_the_host_gives_no_more_than_it_has(host: BusyHost) -> None:
     demand, weights, capacity = host
     given_out = max_min_shares(demand, weights, capacity)
     assert (given_out >= 0).all()
@@ -37,14 +41,14 @@ def test_nobody_gets_more_than_asked_and_the_host_gives_no_more_than_it_has(host
 
 
 @given(hosts())
-def test_nothing_is_left_over_while_anybody_wants_more(host) -> None:
+def test_nothing_is_left_over_while_anybody_wants_more(host: BusyHost) -> None:
     demand, weights, capacity = host
     given_out = max_min_shares(demand, weights, capacity).sum(axis=1)
     assert given_out == pytest.approx(np.minimum(demand.sum(axis=1), capacity), rel=1e-9)
 
 
 @given(hosts())
-def test_who_gets_less_than_asked_has_no_less_for_its_weight_than_anyone(host) -> None:
+def test_who_gets_less_than_asked_has_no_less_for_its_weight_than_anyone(host: BusyHost) -> None:
     demand, weights, capacity = host
     given_out = max_min_shares(demand, weights, capacity)
     per_weight = given_out / weights
@@ -54,7 +58,7 @@ def test_who_gets_less_than_asked_has_no_less_for_its_weight_than_anyone(host) -
 
 
 @given(hosts())
-def test_who_stays_within_its_entitlement_gets_what_it_asks_for(host) -> None:
+def test_who_stays_within_its_entitlement_gets_what_it_asks_for(host: BusyHost) -> None:
     demand, weights, capacity = host
     given_out = max_min_shares(demand, weights, capacity)
     within = demand <= capacity * weights / weights.sum()
@@ -62,7 +66,7 @@ def test_who_stays_within_its_entitlement_gets_what_it_asks_for(host) -> None:
 
 
 @given(hosts(), st.randoms(use_true_random=False))
-def test_the_order_of_tenants_does_not_matter(host, random) -> None:
+def test_the_order_of_tenants_does_not_matter(host: BusyHost, random: Random) -> None:
     demand, weights, capacity = host
     order = list(range(len(weights)))
     random.shuffle(order)
@@ -71,7 +75,7 @@ def test_the_order_of_tenants_does_not_matter(host, random) -> None:
 
 
 @given(hosts())
-def test_everyone_gets_the_same_part_of_a_full_disk(host) -> None:
+def test_everyone_gets_the_same_part_of_a_full_disk(host: BusyHost) -> None:
     demand, _, capacity = host
     given_out = proportional_shares(demand, demand.sum(axis=1) / capacity)
     assert (given_out <= demand).all()
@@ -79,7 +83,7 @@ def test_everyone_gets_the_same_part_of_a_full_disk(host) -> None:
 
 
 @given(hosts())
-def test_waiting_is_a_share_of_time_and_an_idle_tenant_waits_nothing(host) -> None:
+def test_waiting_is_a_share_of_time_and_an_idle_tenant_waits_nothing(host: BusyHost) -> None:
     demand, weights, capacity = host
     delivered = max_min_shares(demand, weights, capacity)
     load = demand.sum(axis=1) / capacity

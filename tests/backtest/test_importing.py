@@ -11,6 +11,7 @@ from controller.backtest.layout import HostCapacity, TraceError
 from controller.backtest.machines import read_bitbrains, read_planetlab
 from controller.backtest.placement import Placement, place
 from controller.backtest.trace import Trace
+from controller.backtest.writer import Form
 
 BITBRAINS = Path(__file__).parents[2].parent / "shared" / "data" / "bitbrains-rnd-2013-07"
 HEADER = "Timestamp [ms];\tCPU cores;\tthe rest"
@@ -87,7 +88,7 @@ def test_a_planetlab_trace_has_no_figures_but_the_cpus(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv.gz", "parquet"])
 def test_a_records_gap_is_not_measured_and_demand_can_be_read_again(
-    tmp_path: Path, form: str
+    tmp_path: Path, form: Form
 ) -> None:
     source = tmp_path / "in"
     source.mkdir()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from controller.backtest.episodes import KINDS
+from controller.backtest.episodes import KINDS, Kind
 from controller.backtest.injecting import Injector, misrecord, name_labels
 from controller.backtest.labels import label_demand
 from controller.backtest.layout import TraceError
@@ -11,7 +11,7 @@ from tests.backtest.worlds import CAPACITY, steady_demand
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_kind_is_labelled_as_it_is_meant(kind) -> None:
+def test_every_kind_is_labelled_as_it_is_meant(kind: Kind) -> None:
     demand = steady_demand(hosts=3, tenants=14, minutes=1440, share=0.02)
     injector = Injector(demand, seed=5)
     episodes = list(injector.inject([kind], per_kind=2))

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from controller.backtest.counterfactual import NEARLY, NO, YES
+from controller.backtest.demand import Demand
 from controller.backtest.labels import label_host, read_labels, stretches, write_labels
 from tests.backtest.worlds import BEGIN, CAPACITY, steady_demand
 
 COLUMNS = {"cpu": 0, "disk": 1, "net-in": 3, "net-out": 4}
 
 
-def guilty(demand, answer: str = "1") -> set[tuple[str, str]]:
+def guilty(demand: Demand, answer: str = "1") -> set[tuple[str, str]]:
     return {
         (label.tenant, label.resource)
         for label in label_host(demand, "h0")
@@ -20,7 +21,9 @@ def guilty(demand, answer: str = "1") -> set[tuple[str, str]]:
     }
 
 
-def ask(demand, tenant: int, resource: str, share: float, when: slice = slice(10, 50)) -> None:
+def ask(
+    demand: Demand, tenant: int, resource: str, share: float, when: slice = slice(10, 50)
+) -> None:
     column = COLUMNS[resource]
     demand.figures[column, when, tenant] = share * CAPACITY.figures()[column]
 

@@ -122,7 +122,9 @@ def test_the_outcome_does_not_depend_on_how_samples_were_batched(
     assert events_of(directory) == whole
 
 
-def shuffled(rows: list[dict[str, object]], seed: int, key: Callable[..., object]) -> list:
+def shuffled(
+    rows: list[dict[str, object]], seed: int, key: Callable[..., object]
+) -> list[dict[str, object]]:
     """In order of `key`, and at random where that is the same."""
     order = random.Random(seed)
     return sorted(rows, key=lambda row: (key(row), order.random()))

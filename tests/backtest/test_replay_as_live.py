@@ -16,6 +16,7 @@ from controller.cases.model import Case
 from controller.fairshare.figures import gather
 from controller.fairshare.measured import measure
 from controller.fairshare.peaks import follow, no_peaks
+from controller.fairshare.policy import Policy
 from fairuse_protocol.reports import Report
 from tests.cases.world import POLICY, World
 
@@ -26,7 +27,7 @@ UNLIMITED = msgspec.structs.replace(
 """Nobody is limited: a limit that shows in what is measured is what a replay cannot have."""
 
 
-def played(reports: list[Report], policy=UNLIMITED) -> list[Event]:
+def played(reports: list[Report], policy: Policy = UNLIMITED) -> list[Event]:
     events = EventStore()
     replay = Replay(policy, events)
     peaks = no_peaks(reports[0].started_at)

@@ -23,7 +23,9 @@ def line(row: Row, seconds: str = "60") -> str:
     return f"{time},{host},{tenant},{seconds},{cores},1,2,3,4,0.25,0.5,"
 
 
-def write(directory: Path, lines: Sequence[str], *, header: str = HEADER, name="samples.csv"):
+def write(
+    directory: Path, lines: Sequence[str], *, header: str = HEADER, name: str = "samples.csv"
+) -> Path:
     directory.mkdir(exist_ok=True)
     (directory / "hosts.csv").write_text(
         "host," + ",".join(USE_COLUMNS) + "\nh1,8,1e8,,,\nh2,16,,,,\n"
@@ -50,7 +52,7 @@ def write(directory: Path, lines: Sequence[str], *, header: str = HEADER, name="
     return directory
 
 
-def _cell(cell: str, kind: pa.DataType):
+def _cell(cell: str, kind: pa.DataType) -> int | float | str | None:
     if kind == pa.int64():
         return int(cell)
     if kind == pa.float64():

@@ -11,7 +11,9 @@ CAPACITY = HostCapacity(16.0, 100e6, 5000.0, 100e6, 100e6)
 BEGIN = 1_700_000_040
 
 
-def steady_demand(*, hosts: int = 1, tenants: int = 8, minutes: int = 60, share=0.05) -> Demand:
+def steady_demand(
+    *, hosts: int = 1, tenants: int = 8, minutes: int = 60, share: float = 0.05
+) -> Demand:
     """Everyone asks for `share` of everything, in intervals of a minute."""
     names = [f"h{number}" for number in range(hosts)]
     capacity = np.array(CAPACITY.figures(), dtype=np.float32)

@@ -16,11 +16,13 @@ from tests.backtest.worlds import BEGIN, CAPACITY, steady_demand
 
 HOG, FIRST, LAST = 2, 180, 240
 """Whose episode of an hour, and in which minutes."""
+Histories = Callable[[str, float], History]
+"""Of a resource, and of the share of it that one tenant asks for."""
 COLUMNS = {"cpu": (0,), "disk": (1, 2), "net-in": (3,), "net-out": (4,)}
 
 
 @pytest.fixture(scope="module")
-def history_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, float], History]:
+def history_of(tmp_path_factory: pytest.TempPathFactory) -> Histories:
     """A calm host of six, on which one tenant asks for so much of a resource for an hour."""
 
     def make(resource: str, share: float) -> History:
@@ -39,7 +41,7 @@ def history_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, float
     return make
 
 
-def test_a_history_is_what_the_trace_says(history_of) -> None:
+def test_a_history_is_what_the_trace_says(history_of: Histories) -> None:
     history = history_of("cpu", 0.5)
     assert history.share.shape == (4, 300, 6)
     assert history.ended_at[0] == BEGIN + 60
@@ -51,7 +53,7 @@ def test_a_history_is_what_the_trace_says(history_of) -> None:
 @pytest.mark.parametrize("resource", RESOURCES)
 @pytest.mark.parametrize("peer", PUBLISHED.values(), ids=PUBLISHED.keys())
 def test_every_peer_flags_an_obvious_hog_and_nobody_else(
-    peer: Peer, resource: str, history_of
+    peer: Peer, resource: str, history_of: Histories
 ) -> None:
     history = history_of(resource, 1.5)
     found = list(cases(history, peer.condition(history)))
@@ -61,12 +63,12 @@ def test_every_peer_flags_an_obvious_hog_and_nobody_else(
 
 
 @pytest.mark.parametrize("peer", PUBLISHED.values(), ids=PUBLISHED.keys())
-def test_no_peer_flags_a_calm_host(peer: Peer, history_of) -> None:
+def test_no_peer_flags_a_calm_host(peer: Peer, history_of: Histories) -> None:
     history = history_of("cpu", 0.03)
     assert not peer.condition(history).any()
 
 
-def test_a_case_opens_once_and_closes_after_fifteen_quiet_minutes(history_of) -> None:
+def test_a_case_opens_once_and_closes_after_fifteen_quiet_minutes(history_of: Histories) -> None:
     history = history_of("cpu", 0.03)
     condition = np.zeros(history.share.shape, dtype=bool)
     for minute in (10, 24, 60):
@@ -76,7 +78,7 @@ def test_a_case_opens_once_and_closes_after_fifteen_quiet_minutes(history_of) ->
     assert times == [(at[0], at[1] + 900), (at[2], at[2] + 900)]
 
 
-def test_badness_rises_by_use_over_quota_and_falls_by_what_is_left(history_of) -> None:
+def test_badness_rises_by_use_over_quota_and_falls_by_what_is_left(history_of: Histories) -> None:
     history = history_of("cpu", 0.03)
     share = np.zeros_like(history.share)
     share[0, 100:, 0] = 1 / 6

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from benchmarks.scoring import GRACE_SECONDS, Opened, add_up, mistakes, score
 from controller.backtest.labels import NATURAL, Label
+from fairuse_protocol.messages import Resource
 
 HOUR = 3600
 GUILTY = Label(10 * HOUR, 11 * HOUR, "h1", "hog", "cpu", "steady-cpu-hog", "1")
@@ -13,7 +15,14 @@ UNSURE = Label(20 * HOUR, 21 * HOUR, "h1", "hog", "cpu", NATURAL, "ambiguous")
 CRON = Label(10 * HOUR, 14 * HOUR, "h1", "cron", "disk", "hourly-cron", "0")
 
 
-def case(at: float, until: float = math.inf, *, tenant="hog", resource="cpu", host="h1") -> Opened:
+def case(
+    at: float,
+    until: float = math.inf,
+    *,
+    tenant: str = "hog",
+    resource: Resource = "cpu",
+    host: str = "h1",
+) -> Opened:
     return Opened(host, tenant, resource, at, until)
 
 
@@ -31,7 +40,7 @@ def test_nothing_opened_is_precise_and_finds_nothing() -> None:
 @pytest.mark.parametrize(
     "other", [{"tenant": "quiet"}, {"resource": "disk"}, {"host": "h2"}], ids=str
 )
-def test_who_else_or_what_else_is_opened_is_false_and_finds_nothing(other: dict[str, str]) -> None:
+def test_who_else_or_what_else_is_opened_is_false_and_finds_nothing(other: dict[str, Any]) -> None:
     found = score([case(10.2 * HOUR, **other)], [GUILTY], tenant_days=1.0)
     assert (found.precision, found.recall, found.false_cases) == (0, 0, 1)
 
@@ -79,7 +88,8 @@ def test_scores_of_several_traces_add_up_by_count() -> None:
     good = score([case(10.5 * HOUR)], [GUILTY], tenant_days=10.0)
     bad = score([case(1.0, HOUR), case(2.0, HOUR)], [GUILTY], tenant_days=10.0)
     total = add_up([good, bad])
-    assert (total.precision, total.recall) == (pytest.approx(1 / 3), 0.5)
+    assert total.precision == pytest.approx(1 / 3)
+    assert total.recall == 0.5
     assert total.innocent_tenant_days == pytest.approx(20 - 2 / 24)
 
 

@@ -82,9 +82,9 @@ def main() -> None:
             time.sleep(max(2.0, seconds / 4))
             kernel.measure(knob)
             kernel.write(knob, kernel.fields(knob, amounts, before))
-        at, first = time.monotonic(), used()
+        at, began_with = time.monotonic(), used()
         time.sleep(seconds)
-        held = (used() - first) / (time.monotonic() - at)
+        held = (used() - began_with) / (time.monotonic() - at)
         meanwhile = subprocess.run(
             ["tc", "-s", "-d", "class", "show", "dev", INTERFACE],
             capture_output=True,

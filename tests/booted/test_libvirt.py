@@ -252,7 +252,7 @@ def test_what_a_hanging_libvirtd_does_not_take_is_lifted_when_it_is_back(
     finally:
         host.run("kill -CONT $(pidof libvirtd)")
     for _ in range(30):
-        lifted = ask(host, "state").get("lifted")
+        lifted: Any = ask(host, "state").get("lifted")
         if lifted:
             break
         host.run("sleep 1")

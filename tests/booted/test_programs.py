@@ -55,9 +55,11 @@ def test_a_unit_that_takes_the_processor_is_written_to_held_and_let_go(
     box = tmp_path / "mbox"
     box.write_text(letters(installed))
     with closing(mailbox.mbox(box)) as letters_there:
-        letter = letters_there[0]  # a slow look sees the next one too, of the limit
+        letter = next(iter(letters_there))  # a slow look sees the next one too, of the limit
         message = email.message_from_bytes(letter.as_bytes(), policy=email.policy.default)
-    text = message.get_body(("plain",)).get_content()
+    body = message.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
     for said in ("fair share", "CPU", "waited"):
         assert said in text
 

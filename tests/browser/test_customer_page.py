@@ -51,9 +51,10 @@ async def opened(
 
 async def breadth(page: Page) -> int:
     """How much wider than the window the page is."""
-    return await page.evaluate(
+    pixels: int = await page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
+    return pixels
 
 
 @pytest.mark.parametrize("state", [*STATES, "unknown"])

@@ -81,8 +81,16 @@ def test_an_agreement_that_is_carried_on_is_no_news(
     assert (("agreement-ending", "a1") not in told(agreement(), other)) is carries_on
 
 
-def version(number: int, **dates: dt.date) -> Policy:
-    return Policy(name="own", version=str(number), rule=Rule(ratio=float(number)), **dates)
+def version(
+    number: int, *, announced: dt.date | None = None, effective: dt.date | None = None
+) -> Policy:
+    return Policy(
+        name="own",
+        version=str(number),
+        rule=Rule(ratio=float(number)),
+        announced=announced,
+        effective=effective,
+    )
 
 
 FIRST = version(1)

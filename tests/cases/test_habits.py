@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.fairshare.habit import Habit
 from controller.fairshare.policy import kept_rule
 from controller.fairshare.rule import decide
 from controller.storage import habits
@@ -26,7 +27,7 @@ async def case_at_that_hour(world: World, *, week: int) -> None:
     await world.reports(10, BUSY)
 
 
-async def stored(world: World) -> list[habits.Habit]:
+async def stored(world: World) -> list[Habit]:
     async with world.database.read() as connection:
         return [
             habit for hour in range(168) for habit in await habits.of_hour(connection, "h1", hour)

@@ -12,8 +12,8 @@ from controller.fairshare.rule import decide
 from fairuse_protocol.limits import LimiterState, RefusedLimit
 from fairuse_protocol.messages import MessageError
 from fairuse_protocol.reports import decode_report
-from tests.cases.test_desk import LIMITED, kinds_sent, limited
-from tests.cases.world import CALM, DEADLINE, World
+from tests.cases.test_desk import LIMITED
+from tests.cases.world import CALM, DEADLINE, World, kinds_sent, limited
 from tests.fairshare.reports import cpu_report
 
 GONE = {"a": 0.5, "b": 0.5, "c": 0.5}

@@ -30,7 +30,7 @@ class CaseMachine(RuleBasedStateMachine):
         self.crashes_after_sending = 0
 
     def run(self, work: Awaitable[Any]) -> Any:
-        return self.loop.run_until_complete(work)  # type: ignore[arg-type]  # coroutines only
+        return self.loop.run_until_complete(work)
 
     def survive(self, work: Awaitable[Any]) -> None:
         """Do it; where the controller dies over it, start another one."""

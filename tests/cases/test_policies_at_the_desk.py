@@ -10,8 +10,8 @@ import pytest
 
 from controller.cases.steps import CaseRefused
 from controller.fairshare.policy import Policy
-from tests.cases.test_desk import LIMITED, limited
-from tests.cases.world import POLICY, World
+from tests.cases.test_desk import LIMITED
+from tests.cases.world import POLICY, World, limited
 
 STRICT = POLICY
 LENIENT = msgspec.structs.replace(

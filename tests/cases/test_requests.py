@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,12 @@ AGREEMENT = Wanted(ends_at=NOW + 86400, asked_by="Hanne", note="for the shop")
 TEST = dataclasses.replace(AGREEMENT, begins_at=NOW + 3600)
 
 
-def notified(**changes: object) -> Case:
-    fields = {"state": "notified", "notice_accepted_at": NOW, "deadline": NOW + 3600}
+def notified(**changes: Any) -> Case:
+    fields: dict[str, Any] = {
+        "state": "notified",
+        "notice_accepted_at": NOW,
+        "deadline": NOW + 3600,
+    }
     return samples.case(**{**fields, **changes})
 
 

@@ -183,6 +183,7 @@ class World:
     async def deliver(self, *, crash_after_sending: bool = False) -> None:
         """The mail server accepts everything that is in the outbox."""
         for row in await self.unsettled():
+            assert row.next_try_at is not None, "what is not settled is tried again"
             if row.next_try_at > self.now:
                 continue
             notice = queued(row)

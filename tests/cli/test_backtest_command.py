@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,7 +133,7 @@ async def test_a_report_is_one_page_that_needs_nothing_else(
     ],
 )
 async def test_what_cannot_be_done_is_one_line_and_status_2(
-    trace: Path, hasty: Path, change: dict, reason: str
+    trace: Path, hasty: Path, change: dict[str, Any], reason: str
 ) -> None:
     ended = await fairuse(
         "backtest", change.get("trace", str(trace)),

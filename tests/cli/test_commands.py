@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,8 +28,9 @@ class Ended:
     err: str
 
     @property
-    def document(self) -> dict:
-        return json.loads(self.out)
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
 
 
 @pytest.fixture

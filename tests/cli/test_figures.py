@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairuse_cli import figures
+from fairuse_protocol.messages import Resource
 
 amounts = st.floats(min_value=0, max_value=1e6)
 series = st.lists(st.tuples(amounts, st.floats(min_value=0.1, max_value=300)), min_size=1)
@@ -25,7 +26,9 @@ series = st.lists(st.tuples(amounts, st.floats(min_value=0.1, max_value=300)), m
         ("cpu", None, "? cores"),
     ],
 )
-def test_amounts_have_the_unit_that_people_use(resource, value, text) -> None:
+def test_amounts_have_the_unit_that_people_use(
+    resource: Resource, value: float | None, text: str
+) -> None:
     assert figures.with_unit(resource, value) == text
 
 
@@ -42,12 +45,14 @@ def test_amounts_have_the_unit_that_people_use(resource, value, text) -> None:
         (86400 * 2 + 3600, "2d 1h"),
     ],
 )
-def test_lengths_of_time_have_at_most_two_units(seconds, text) -> None:
+def test_lengths_of_time_have_at_most_two_units(seconds: float, text: str) -> None:
     assert figures.length(seconds) == text
 
 
 @given(series, st.integers(1, 80))
-def test_averages_fill_the_width_and_stay_within_what_was_measured(pairs, width) -> None:
+def test_averages_fill_the_width_and_stay_within_what_was_measured(
+    pairs: list[tuple[float, float]], width: int
+) -> None:
     values, seconds = zip(*pairs, strict=True)
     means = figures.averaged(values, seconds, width)
     assert width / 2 < len(means) <= width
@@ -59,7 +64,9 @@ def test_averages_are_weighted_by_the_intervals_lengths() -> None:
 
 
 @given(st.lists(amounts, min_size=1), st.integers(1, 10), st.booleans())
-def test_the_highest_column_reaches_the_top_and_none_goes_over(values, height, plain) -> None:
+def test_the_highest_column_reaches_the_top_and_none_goes_over(
+    values: list[float], height: int, plain: bool
+) -> None:
     lines = figures.columns(values, max(values), height, plain=plain)
     assert len(lines) == height
     assert all(len(line) == len(values) for line in lines)
@@ -73,7 +80,7 @@ def test_columns_are_as_high_as_their_values() -> None:
 
 
 @given(st.floats(min_value=-1, max_value=10), st.integers(1, 40), st.booleans())
-def test_a_bar_never_leaves_its_width(share, width, plain) -> None:
+def test_a_bar_never_leaves_its_width(share: float, width: int, plain: bool) -> None:
     assert len(figures.bar(share, width, plain=plain)) <= width
 
 

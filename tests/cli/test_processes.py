@@ -6,6 +6,7 @@ import signal
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,14 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         await asyncio.sleep(0.02)
 
 
-async def test_output_of_both_kinds_lands_in_the_log_file(tmp_path):
+async def test_output_of_both_kinds_lands_in_the_log_file(tmp_path: Path) -> None:
     child = program(tmp_path, "import sys; print('out'); print('err', file=sys.stderr)")
     await child.start()
     assert await child.wait() == 0
@@ -45,7 +46,7 @@ async def test_output_of_both_kinds_lands_in_the_log_file(tmp_path):
     assert child.last_lines(1) == ["err"]
 
 
-async def test_a_program_that_heeds_sigterm_is_stopped_by_it(tmp_path):
+async def test_a_program_that_heeds_sigterm_is_stopped_by_it(tmp_path: Path) -> None:
     child = program(
         tmp_path,
         """
@@ -61,7 +62,7 @@ async def test_a_program_that_heeds_sigterm_is_stopped_by_it(tmp_path):
     assert child.last_lines() == ["ready", "lifting"]
 
 
-async def test_a_program_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
+async def test_a_program_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
     child = program(
         tmp_path,
         """
@@ -78,7 +79,9 @@ async def test_a_program_that_ignores_sigterm_is_killed_with_its_children(tmp_pa
     await until(lambda: not alive(grandchild))
 
 
-async def test_a_child_gets_sigterm_and_can_still_write_when_its_parent_is_killed(tmp_path):
+async def test_a_child_gets_sigterm_and_can_still_write_when_its_parent_is_killed(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "child.log"
     parent = program(
         tmp_path,
@@ -112,7 +115,9 @@ async def test_a_child_gets_sigterm_and_can_still_write_when_its_parent_is_kille
     assert log.read_text() == "ready\nlifting\n"
 
 
-async def test_a_program_that_dies_before_it_is_ready_is_reported_with_its_last_lines(tmp_path):
+async def test_a_program_that_dies_before_it_is_ready_is_reported_with_its_last_lines(
+    tmp_path: Path,
+) -> None:
     child = program(tmp_path, "import sys; print('no such socket'); sys.exit(3)")
     await child.start()
 
@@ -123,7 +128,7 @@ async def test_a_program_that_dies_before_it_is_ready_is_reported_with_its_last_
         await wait_ready(child, never, timeout_seconds=10)
 
 
-async def test_a_program_that_is_never_ready_is_reported_after_the_timeout(tmp_path):
+async def test_a_program_that_is_never_ready_is_reported_after_the_timeout(tmp_path: Path) -> None:
     child = program(tmp_path, "import time; time.sleep(60)")
     await child.start()
 
@@ -137,7 +142,9 @@ async def test_a_program_that_is_never_ready_is_reported_after_the_timeout(tmp_p
         await child.stop()
 
 
-async def test_the_program_that_ends_first_is_named_and_can_be_started_again(tmp_path):
+async def test_the_program_that_ends_first_is_named_and_can_be_started_again(
+    tmp_path: Path,
+) -> None:
     long = program(tmp_path, "import time; time.sleep(60)", "long")
     short = program(tmp_path, "print('done')", "short")
     await long.start()
@@ -151,7 +158,7 @@ async def test_the_program_that_ends_first_is_named_and_can_be_started_again(tmp
         await long.stop()
 
 
-async def test_follow_shows_whole_lines_as_they_come(tmp_path):
+async def test_follow_shows_whole_lines_as_they_come(tmp_path: Path) -> None:
     child = program(
         tmp_path, "import sys, time; print('a', end=''); time.sleep(0.3); print('b'); print('c')"
     )
@@ -164,7 +171,7 @@ async def test_follow_shows_whole_lines_as_they_come(tmp_path):
     await asyncio.gather(follower, return_exceptions=True)
 
 
-async def test_a_program_that_does_not_exist_is_an_error_that_names_it(tmp_path):
+async def test_a_program_that_does_not_exist_is_an_error_that_names_it(tmp_path: Path) -> None:
     child = Program("ghost", [str(tmp_path / "nothing")], log_file=tmp_path / "log")
     with pytest.raises(ProgramError, match=r"ghost: .*nothing cannot be run"):
         await child.start()

@@ -26,10 +26,14 @@ async def asked(served: Served) -> str:
     """A case whose customer asks for an agreement and for a load test; returns its id."""
     case_id = await served.notified()
     wanted = Wanted(ends_at=served.world.now + 86400, asked_by="Hanne Hog", note="for the shop")
-    for ask in (requests.ask_for_agreement, requests.ask_for_test):
-        await served.world.desk.carry_out(
-            case_id, lambda case, now, ask=ask: ask(case, wanted, POLICY, now=now)
-        )
+    await served.world.desk.carry_out(
+        case_id,
+        lambda case, now: requests.ask_for_agreement(case, wanted, POLICY, now=now),
+    )
+    await served.world.desk.carry_out(
+        case_id,
+        lambda case, now: requests.ask_for_test(case, wanted, POLICY, now=now),
+    )
     return case_id
 
 

@@ -10,7 +10,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -23,10 +23,15 @@ from fairuse_agent.tenancy.discovery.kinds import Sources, kinds_of
 from fairuse_agent.tenancy.ownership import Ownership
 from fairuse_cli import run as run_module
 from fairuse_cli.access import CliSettings
-from fairuse_cli.processes import Program
+from fairuse_cli.processes import Program, output_of
 from fairuse_cli.run import _Run
 from fairuse_cli.run_files import RunFiles, RunFilesError
 from fairuse_protocol.settings import load_settings
+
+Running = tuple[Program, RunFiles, str]
+"""`fairuse run`, its files, and the controller's address."""
+Stopping = tuple[_Run, Program, list[str]]
+"""A run, its limiter, and what `lift-all` said."""
 
 
 def children(pid: int) -> dict[str, int]:
@@ -43,7 +48,7 @@ def still_there(pids: dict[str, int]) -> list[str]:
     return [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()]
 
 
-async def until(condition, seconds: float = 40.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
@@ -51,7 +56,7 @@ async def until(condition, seconds: float = 40.0) -> None:
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[tuple[Program, RunFiles, str]]:
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
     """`fairuse run` with its default files, except for the port."""
     files = RunFiles(tmp_path / "var")
     files.write_defaults()
@@ -70,7 +75,9 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[Program, RunFiles, str]
         await program.stop(20)
 
 
-async def test_it_watches_contacts_nobody_limits_nobody_and_ends_on_ctrl_c(running):
+async def test_it_watches_contacts_nobody_limits_nobody_and_ends_on_ctrl_c(
+    running: Running,
+) -> None:
     program, files, url = running
     said = "\n".join(program.last_lines(200))
     assert "observe: watching, contacting nobody, limiting nobody" in said
@@ -85,6 +92,7 @@ async def test_it_watches_contacts_nobody_limits_nobody_and_ends_on_ctrl_c(runni
         assert page.status == 200
     cli = load_settings(files.directory / "cli.toml", CliSettings)
     assert (cli.url, cli.token_file) == (url, "token")
+    assert program.pid is not None
     pids = children(program.pid)
     assert {"controller.main", "fairuse_agent.main"} <= set(pids)
     assert ("fairuse_agent.limiter.main" in pids) == (os.geteuid() == 0)
@@ -97,8 +105,11 @@ async def test_it_watches_contacts_nobody_limits_nobody_and_ends_on_ctrl_c(runni
     assert not still_there(pids)
 
 
-async def test_a_program_that_dies_is_named_with_its_last_lines_and_ends_the_rest(running):
+async def test_a_program_that_dies_is_named_with_its_last_lines_and_ends_the_rest(
+    running: Running,
+) -> None:
     program, _, _ = running
+    assert program.pid is not None
     pids = children(program.pid)
     await until(lambda: "agent      | " in "\n".join(program.last_lines(200)))
 
@@ -112,19 +123,20 @@ async def test_a_program_that_dies_is_named_with_its_last_lines_and_ends_the_res
 
 
 @pytest.fixture
-async def stopping(tmp_path: Path, monkeypatch) -> AsyncIterator[tuple[_Run, Program, list]]:
+async def stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stopping]:
     """A run whose limiter is a harmless program, to be killed; and what `lift-all` was told."""
     files = RunFiles(tmp_path / "var")
     files.write_defaults()
-    run, said = _Run(files), []
+    run = _Run(files)
+    said: list[str] = []
     run._limiter = Program("limiter", ["sleep", "60"], log_file=tmp_path / "limiter.log")
-    real = run_module.output_of
+    real = output_of
 
-    async def output_of(argv: tuple[str, ...]) -> str:
+    async def heard(argv: tuple[str, ...]) -> str:
         said.append(await real(argv))
         return said[-1]
 
-    monkeypatch.setattr(run_module, "output_of", output_of)
+    monkeypatch.setattr(run_module, "output_of", heard)
     await run._limiter.start()
     try:
         yield run, run._limiter, said
@@ -133,8 +145,11 @@ async def stopping(tmp_path: Path, monkeypatch) -> AsyncIterator[tuple[_Run, Pro
 
 
 @pytest.mark.kernel
-async def test_a_killed_limiters_limits_are_lifted_by_the_command_that_does_that(stopping, capsys):
+async def test_a_killed_limiters_limits_are_lifted_by_the_command_that_does_that(
+    stopping: Stopping, capsys: pytest.CaptureFixture[str]
+) -> None:
     run, limiter, said = stopping
+    assert limiter.pid is not None
     os.kill(limiter.pid, signal.SIGKILL)
     await limiter.wait()
     await run._stop()
@@ -142,16 +157,19 @@ async def test_a_killed_limiters_limits_are_lifted_by_the_command_that_does_that
     assert "lift-all   | nothing is limited" in capsys.readouterr().out
 
 
-async def test_when_limits_cannot_be_lifted_a_person_is_told(stopping, capsys):
+async def test_when_limits_cannot_be_lifted_a_person_is_told(
+    stopping: Stopping, capsys: pytest.CaptureFixture[str]
+) -> None:
     run, limiter, _ = stopping
     run._files.limiter_config.write_text("nonsense = 1\n")
+    assert limiter.pid is not None
     os.kill(limiter.pid, signal.SIGKILL)
     await limiter.wait()
     await run._stop()
     assert "fairuse: limits may still stand on this host: " in capsys.readouterr().out
 
 
-def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
+def test_the_default_files_can_be_read_and_are_written_once(tmp_path: Path) -> None:
     files = RunFiles(tmp_path / "var")
     assert len(files.write_defaults()) == 4
     assert load_controller_settings(files.controller_config).mode == "observe"
@@ -178,7 +196,9 @@ def test_the_default_files_can_be_read_and_are_written_once(tmp_path):
         ("/system.slice/ssh.service", None),
     ],
 )
-def test_what_is_discovered_by_default_are_the_usual_tenants(tmp_path, path, tenant):
+def test_what_is_discovered_by_default_are_the_usual_tenants(
+    tmp_path: Path, path: str, tenant: str | None
+) -> None:
     files = RunFiles(tmp_path / "var")
     files.write_defaults()
     settings = load_agent_settings(files.agent_config)
@@ -189,11 +209,11 @@ def test_what_is_discovered_by_default_are_the_usual_tenants(tmp_path, path, ten
     assert (owner.tenant if owner else None) == tenant
 
 
-def test_a_directory_too_long_for_a_socket_is_refused_with_advice(tmp_path):
+def test_a_directory_too_long_for_a_socket_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RunFilesError, match="name a shorter --directory"):
         RunFiles(tmp_path / ("x" * 120)).write_defaults()
 
 
-def test_a_directory_that_toml_could_not_name_is_refused(tmp_path):
+def test_a_directory_that_toml_could_not_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFilesError, match="without quotes"):
         RunFiles(tmp_path / 'a"b').write_defaults()

@@ -105,7 +105,12 @@ def grouped(contact: TenantContact, **more: Any) -> RenderedNotice:
         samples.case(id="c3", notice="c3-2-first-notice", host="node-18", **more),
     ]
     queued = [
-        Queued(each.notice, "first-notice", samples.NOW, NoticeDocument(each, None, "enforce"))
+        Queued(
+            each.notice,
+            "first-notice",
+            samples.NOW,
+            NoticeDocument(case=each, limit=None, mode="enforce"),
+        )
         for each in abouts
     ]
     return render(queued, contact, terms, written_at=samples.NOW)

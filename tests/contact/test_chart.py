@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def sample(ended_at: float, **changes: float) -> Sample:
-    fields = {
+    fields: dict[str, Any] = {
         "seconds": 10.0,
         "used": 1.0,
         "fair_share": 1.5,

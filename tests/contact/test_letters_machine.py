@@ -85,7 +85,7 @@ class LetterMachine(RuleBasedStateMachine):
         self.postbox = Postbox()
 
     def run(self, work: Awaitable[Any]) -> Any:
-        return self.loop.run_until_complete(work)  # type: ignore[arg-type]  # coroutines only
+        return self.loop.run_until_complete(work)
 
     @initialize()
     def begin(self) -> None:

@@ -57,7 +57,7 @@ def test_the_layout_of_all_letters_is_one_file(tmp_path: Path) -> None:
     )
     terms = samples.terms(templates=own_templates(str(tmp_path), "Northwind Hosting"))
     for kind in ("closed", "reminder"):
-        assert "<p>Northwind, since 1998</p>" in rendered(kind, terms=terms).html  # type: ignore[arg-type]  # both are kinds
+        assert "<p>Northwind, since 1998</p>" in rendered(kind, terms=terms).html
 
 
 def test_a_policys_own_template_goes_before_that_for_everybody(tmp_path: Path) -> None:

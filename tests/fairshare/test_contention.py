@@ -58,7 +58,7 @@ def test_peaks_do_not_depend_on_how_intervals_were_batched(
     delivered: list[float], cut: int
 ) -> None:
     amounts = np.tile(np.array(delivered), (5, 1))
-    ended_at = np.arange(len(delivered)) * 60.0
+    ended_at = np.arange(len(delivered), dtype=np.float64) * 60.0
     whole, last = follow(no_peaks(0.0), amounts, ended_at)
     cut = min(cut, len(delivered) - 1)
     first, between = follow(no_peaks(0.0), amounts[:, :cut], ended_at[:cut])

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
-from controller.cases.hosts import Seen
+from controller.cases.judging import Seen
 from controller.serving import build_services
 from controller.settings import Contact, ControllerSettings, Storage
 from controller.storage import schema, tokens

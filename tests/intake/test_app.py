@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from controller.cases.judging import Seen
 from controller.storage import tokens
 from controller.web import app as app_module
 from controller.web.app import build_app
@@ -222,7 +223,7 @@ async def test_a_failing_desk_does_not_lose_a_report(
     credential = await server.enrol("h1")
     observe = server.services.desk.observe
 
-    async def fail(_report: object) -> None:
+    async def fail(seen: Seen) -> None:
         raise RuntimeError("a fault in the rule")
 
     server.services.desk.observe = fail  # type: ignore[method-assign]  # a fault on purpose

@@ -103,7 +103,7 @@ class KernelDouble:
         return [self.knob(_KIND[resource], name) for name in targets if name in self.identities]
 
     def knob(self, kind: str, target: str) -> Knob:
-        return Knob(kind=kind, target=target, identity=self.identities[target])  # type: ignore[arg-type]
+        return Knob(kind=kind, target=target, identity=self.identities[target])  # type: ignore[arg-type]  # of the literals
 
     def measure(self, knob: Knob) -> dict[str, float]:
         self._check(knob)

@@ -164,7 +164,7 @@ class Limiter:
 
 
 @contextlib.contextmanager
-def limiter(inside: tuple[str, ...] = (), **settings: str) -> Iterator[Limiter]:
+def limiter(inside: tuple[str, ...] = (), /, **settings: str) -> Iterator[Limiter]:
     """A running limiter with its own socket and journal."""
     with tempfile.TemporaryDirectory(prefix="fairuse-lim-") as directory:
         running = Limiter(Path(directory), inside, **settings)

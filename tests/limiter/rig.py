@@ -38,10 +38,12 @@ def net(
     )
 
 
-def wish(*orders: LimitOrder, heard: float = 0, places: object = None) -> SetLimits:
+def wish(
+    *orders: LimitOrder, heard: float = 0, places: tuple[TenantPlace, ...] | None = None
+) -> SetLimits:
     return SetLimits(
         orders=orders,
-        places=(ALDER, BIRCH) if places is None else places,  # type: ignore[arg-type]
+        places=(ALDER, BIRCH) if places is None else places,
         controller_heard_seconds_ago=heard,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -247,7 +248,7 @@ def test_whatever_step_is_the_last_a_new_start_restores_everything(
     def cut_ask(what: str, index: int, message: int, flags: int, **words: object) -> list[object]:
         if flags & netlink._ORDER == netlink._ORDER:
             steps.step()
-        return ask(what, index, message, flags, **words)  # type: ignore[arg-type]
+        return ask(what, index, message, flags, **words)  # type: ignore[arg-type]  # passed through
 
     monkeypatch.setattr(nft, "load", cut_load)
     monkeypatch.setattr(netlink, "_ask", cut_ask)
@@ -282,14 +283,14 @@ def test_whatever_step_is_the_last_a_new_start_restores_everything(
             steps.taken, steps.until = 0, last
             try:
                 with Journal(file) as journal:
-                    host.on.inside(lambda journal=journal: story(journal))
+                    host.on.inside(partial(story, journal))
             except PowerCut:
                 pass
             else:
                 break
             steps.until = None
             with Journal(file) as journal:
-                host.on.inside(lambda journal=journal: start(journal))
+                host.on.inside(partial(start, journal))
             assert host.on.listing() == before, f"after {last} steps"
             file.unlink()
         assert last == (6 if resource == "net-out" else 2)

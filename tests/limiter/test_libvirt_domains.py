@@ -40,7 +40,7 @@ class Place:
         (self.scope / "cpu.stat").write_text(f"usage_usec {int(seconds * 1e6)}\n")
 
     def knob(self, resource: str = "cpu") -> Knob:
-        return self.kernel.knobs(resource, PLACE, ())[0]  # type: ignore[arg-type]
+        return self.kernel.knobs(resource, PLACE, ())[0]  # type: ignore[arg-type]  # one of its words
 
 
 @pytest.fixture

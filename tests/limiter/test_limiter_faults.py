@@ -10,7 +10,7 @@ import pytest
 
 from fairuse_agent.limiter.kernel.knobs import Fields, KernelError, Knob
 from fairuse_agent.limiter.settings import LimiterSettings
-from fairuse_protocol.limits import TenantPlace
+from fairuse_protocol.limits import LimitOrder, TenantPlace
 from fairuse_protocol.messages import Allowance
 from tests.limiter.double import UNTOUCHED
 from tests.limiter.rig import ALDER, BIRCH, Rig, cpu, net, wish
@@ -106,13 +106,13 @@ def test_a_qdisc_taken_over_that_cannot_be_cleaned_up_is_refused_and_tried_again
 @pytest.mark.parametrize("ended", [False, True])
 @pytest.mark.parametrize("other", [cpu(2.5, tenant="birch"), net("net-out", 6e5, order="o1")])
 def test_an_order_cannot_be_pointed_at_another_tenant_or_resource(
-    rig: Rig, other: object, ended: bool
+    rig: Rig, other: LimitOrder, ended: bool
 ) -> None:
     rig.hold(cpu(2.5))
     if ended:
         rig.restart().start("limiter-started")
     rig.use(1)
-    state = rig.keeper.set_limits(wish(other))  # type: ignore[arg-type]
+    state = rig.keeper.set_limits(wish(other))
     assert state.held == ()
     assert "it was for cpu of tenant alder" in state.refused[0].reason
     assert state.refused[0].promise == 4

@@ -103,7 +103,7 @@ def test_the_kernel_refuses_a_place_with_such_a_target(proc: Path) -> None:
     place = TenantPlace(tenant="x", weight=1, cgroups=("/system.slice",), interfaces=("eth0",))
     for resource in ("cpu", "disk", "net-in", "net-out"):
         with pytest.raises(Refused) as refused:
-            kernel.knobs(resource, place, ("sda",))  # type: ignore[arg-type]  # of the literals
+            kernel.knobs(resource, place, ("sda",))
         assert refused.value.promise == 8
 
 

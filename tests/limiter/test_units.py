@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -73,10 +74,10 @@ def hold(running: Limiter, request: SetLimits) -> None:
     assert len(state.held) == len(request.orders), state
 
 
-def rate(counter: object, *arguments: str) -> float:
-    before, began = counter(*arguments), time.monotonic()  # type: ignore[operator]
+def rate(counter: Callable[..., float], *arguments: str) -> float:
+    before, began = counter(*arguments), time.monotonic()
     time.sleep(MEASURED_SECONDS)
-    return float(counter(*arguments) - before) / (time.monotonic() - began)  # type: ignore[operator]
+    return (counter(*arguments) - before) / (time.monotonic() - began)
 
 
 @pytest.mark.parametrize("kind", ["service", "scope", "slice"])

@@ -159,7 +159,7 @@ def test_only_the_beginning_is_ever_parsed(monkeypatch: pytest.MonkeyPatch) -> N
 
     def spy(self: object, text: bytes, headersonly: bool = False) -> object:
         seen.append(len(text))
-        return parse(self, text, headersonly)  # type: ignore[arg-type]
+        return parse(self, text, headersonly)  # type: ignore[arg-type]  # a parser, from the class
 
     monkeypatch.setattr(email.parser.BytesParser, "parsebytes", spy)
     judged_harmlessly(mail("x\n" * READ_BYTES))

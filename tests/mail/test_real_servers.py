@@ -236,7 +236,7 @@ async def test_a_store_that_is_away_costs_no_mail(world: World, tmp_path: Path) 
         await made.send()
         world.write(mail(), CASE)
         wait_until(lambda: len(world.mailbox.messages()) == 1, "mail in the mailbox")
-        kept = []
+        kept: list[bytes] = []
 
         async def keep(raw: bytes) -> Taking:
             if not kept:

@@ -48,7 +48,7 @@ def test_secure_packet_1_11_has_two_limbs_and_can_require_both_or_either() -> No
 
 def test_secure_packet_10_lets_customers_stay_for_90_days_without_notice_before() -> None:
     assert policy("secure-packet").former_version_for == Duration(90 * DAY)
-    assert policy("secure-packet").notice_period == 0
+    assert policy("secure-packet").notice_period == Duration(0)
 
 
 def test_asergo_1_resource_abuse_requires_that_others_are_disrupted() -> None:

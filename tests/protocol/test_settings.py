@@ -11,9 +11,9 @@ from controller.settings import ControllerSettings
 from controller.tenants import TenantDirectory
 from fairuse_agent.limiter.settings import LimiterSettings
 from fairuse_agent.settings import AgentSettings
-from fairuse_protocol.settings import SettingsError, load_settings, parse_settings
+from fairuse_protocol.settings import Settings, SettingsError, load_settings, parse_settings
 
-SHIPPED = {
+SHIPPED: dict[str, type[Settings]] = {
     "agent.toml": AgentSettings,
     "limiter.toml": LimiterSettings,
     "controller.toml": ControllerSettings,

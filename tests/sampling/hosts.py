@@ -111,3 +111,20 @@ FILES = {
     "operations": "blkio.throttle.io_serviced_recursive",
     "procs": "cgroup.procs",
 }
+
+
+def start(host: FolderHost, opened: list[Sampler]) -> Sampler:
+    sampler = host.sampler()
+    opened.append(sampler)
+    assert sampler.read() is None, "the first reading only sets the baseline"
+    return sampler
+
+
+def write_a(host: FolderHost, usage: int, waiting: int = 0, read: int = 0) -> None:
+    host.tenant(
+        "a",
+        v2__cpu_stat=f"usage_usec {usage}\nthrottled_usec {usage // 10}\n",
+        v2__cpu_pressure=pressure(waiting),
+        v2__io_pressure=pressure(waiting * 2),
+        v2__io_stat=f"{DISK} rbytes={read} wbytes=0 rios={read // 4096} wios=0\n",
+    )

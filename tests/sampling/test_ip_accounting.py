@@ -101,7 +101,7 @@ def used(
 def watched(*cgroups: str) -> SocketUse:
     sockets = SocketUse()
     sockets.arrange({"anna": cgroups})
-    first = {path: IpCounters(1000, 1000, 1, 1) for path in cgroups}
+    first: dict[str, IpCounters | None] = {path: IpCounters(1000, 1000, 1, 1) for path in cgroups}
     assert used(sockets, first) == IpCounters(), "what was moved before is nobody's interval"
     return sockets
 

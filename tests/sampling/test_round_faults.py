@@ -1,51 +1,20 @@
-"""Everything that can be missing or wrong on a host: each is handled, and none stops the round."""
+"""What goes wrong from one round to the next: what cannot be read, is torn, goes or begins anew.
+Each is handled, and nothing is billed to an interval in which it did not happen."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fairuse_agent.sampling import cgroup
-from fairuse_agent.sampling.hierarchy import NoHierarchyError
 from fairuse_agent.sampling.netlink import LinkCounters, QueueCounters
 from fairuse_agent.sampling.round import Sampler
 from fairuse_protocol.reports import DiskUsage
-from tests.sampling.hosts import DISK, FolderHost, pressure
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> FolderHost:
-    return FolderHost(tmp_path)
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Sampler]]:
-    samplers: list[Sampler] = []
-    yield samplers
-    for sampler in samplers:
-        sampler.close()
-
-
-def start(host: FolderHost, opened: list[Sampler]) -> Sampler:
-    sampler = host.sampler()
-    opened.append(sampler)
-    assert sampler.read() is None, "the first reading only sets the baseline"
-    return sampler
-
-
-def write_a(host: FolderHost, usage: int, waiting: int = 0, read: int = 0) -> None:
-    host.tenant(
-        "a",
-        v2__cpu_stat=f"usage_usec {usage}\nthrottled_usec {usage // 10}\n",
-        v2__cpu_pressure=pressure(waiting),
-        v2__io_pressure=pressure(waiting * 2),
-        v2__io_stat=f"{DISK} rbytes={read} wbytes=0 rios={read // 4096} wios=0\n",
-    )
+from tests.sampling.hosts import FolderHost, start, write_a
 
 
 def test_a_round_gives_differences_over_the_interval(
@@ -141,27 +110,6 @@ def test_a_malformed_file_is_not_measured_and_the_next_good_one_is_a_baseline(
     assert host.next(sampler).tenants[0].cpu_seconds == 1.0
 
 
-def test_files_that_the_kernel_lacks_are_left_out(host: FolderHost, opened: list[Sampler]) -> None:
-    host.tenant("a", v2__cpu_stat="usage_usec 0\n")
-    sampler = start(host, opened)
-    host.tenant("a", v2__cpu_stat="usage_usec 1000000\n")
-    tenant = host.next(sampler).tenants[0]
-    assert tenant.cpu_seconds == 1.0
-    assert (tenant.cpu_waiting_seconds, tenant.io_waiting_seconds) == (None, None)
-    assert tenant.disks == ()
-
-
-def test_a_file_that_appears_later_is_found_within_a_minute(
-    host: FolderHost, opened: list[Sampler]
-) -> None:
-    host.tenant("a", v2__cpu_stat="usage_usec 0\n")
-    sampler = start(host, opened)
-    write_a(host, usage=0, waiting=1_000_000)
-    host.next(sampler, 60)
-    write_a(host, usage=0, waiting=2_000_000)
-    assert host.next(sampler).tenants[0].cpu_waiting_seconds == 1.0
-
-
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.ENODEV, errno.EIO])
 def test_a_pressure_file_that_cannot_be_read_costs_only_itself(
     host: FolderHost,
@@ -195,7 +143,7 @@ def test_too_few_descriptors_are_noted_and_never_billed_later(
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return real(file, flags)
 
-    monkeypatch.setattr(cgroup.os, "open", open_file)
+    monkeypatch.setattr(os, "open", open_file)
     write_a(host, usage=7_000_000)
     found = host.next(sampler)
     assert found.tenants[0].cpu_seconds == 0
@@ -327,93 +275,8 @@ def test_a_cgroup_that_could_not_be_opened_and_then_goes_does_not_fail_the_round
 
     write_a(host, usage=0)
     with monkeypatch.context() as patch:
-        patch.setattr(cgroup.os, "open", open_file)
+        patch.setattr(os, "open", open_file)
         sampler = start(host, opened)
     host.remove("a")
     assert host.next(sampler, 60).tenants == ()
     assert sampler.places() == ()
-
-
-def test_disks_stacked_on_others_are_not_reported(host: FolderHost, opened: list[Sampler]) -> None:
-    sampler = start(host, opened)
-    assert sampler.disks() == ("vda",)
-
-
-def test_without_any_pressure_or_run_delay_the_round_says_so(
-    tmp_path: Path, opened: list[Sampler]
-) -> None:
-    host = FolderHost(tmp_path, psi=False)
-    write_a(host, usage=0, waiting=0)
-    sampler = start(host, opened)
-    found = host.next(sampler)
-    assert found.pressure_source == "none"
-    assert found.tenants[0].cpu_waiting_seconds is None
-    assert found.usage.cpu_waiting_seconds is None
-    assert any("neither pressure nor run delay" in note for note in found.notes)
-
-
-def test_without_psi_the_longest_run_delay_stands_for_waiting(
-    tmp_path: Path, opened: list[Sampler]
-) -> None:
-    host = FolderHost(tmp_path, psi=False)
-    write_a(host, usage=0)
-
-    def delays(**nanoseconds: int) -> None:
-        for task, delay in nanoseconds.items():
-            host.write(host.proc / f"7/task/{task[1:]}/schedstat", f"1 {delay} 1\n")
-
-    host.write(host.proc / "self/schedstat", "1 2 3\n")
-    host.tenant("a", v2__procs="7\n8\n")  # 8 ended meanwhile
-    delays(t7=1_000_000_000, t9=2_000_000_000)
-    sampler = start(host, opened)
-    delays(t7=1_500_000_000, t9=4_000_000_000, t10=3_000_000_000)
-    found = host.next(sampler)
-    assert found.pressure_source == "run-delay"
-    assert found.tenants[0].cpu_waiting_seconds == 3.0
-    assert found.tenants[0].io_waiting_seconds is None
-    assert any("run delay" in note for note in found.notes)
-
-
-def test_a_pure_v1_host_is_read_from_its_controllers(tmp_path: Path, opened: list[Sampler]) -> None:
-    host = FolderHost(tmp_path, mounts="cpu,cpuacct blkio", psi=False)
-    host.write(host.roots["blkio"] / "blkio.throttle.io_service_bytes_recursive", "Total 0\n")
-
-    def write(seconds: int, read: int) -> None:
-        host.tenant(
-            "a",
-            cpu__usage=f"{seconds * 10**9}\n",
-            cpu__cpu_stat=f"nr_periods 1\nnr_throttled 1\nthrottled_time {seconds * 10**8}\n",
-            blkio__bytes=f"{DISK} Read {read}\n{DISK} Write 0\nTotal {read}\n",
-            blkio__operations=f"{DISK} Read {read // 4096}\n{DISK} Write 0\nTotal 1\n",
-        )
-
-    write(1, 0)
-    sampler = start(host, opened)
-    write(3, 4096)
-    found = host.next(sampler)
-    assert (found.tenants[0].cpu_seconds, found.tenants[0].cpu_throttled_seconds) == (2.0, 0.2)
-    assert found.tenants[0].disks == ()
-    assert any("tenants' use of vda is not counted" in note for note in found.notes)
-    root = host.roots["blkio"] / "blkio.throttle.io_service_bytes_recursive"
-    root.write_text(f"{DISK} Read 0\n{DISK} Write 0\nTotal 0\n")
-    found = host.next(sampler)
-    assert not any("not counted" in note for note in found.notes)
-    write(3, 12288)
-    assert host.next(sampler).tenants[0].disks == (
-        DiskUsage(device="vda", read_bytes=8192, reads=2),
-    )
-
-
-def test_a_host_without_cgroups_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    host = FolderHost(tmp_path)
-    (host.proc / "self/mounts").write_text("proc /proc proc rw 0 0\n")
-    with pytest.raises(NoHierarchyError, match="mount one"):
-        host.sampler()
-
-
-def test_configured_capacity_goes_over_what_the_kernel_tells(host: FolderHost) -> None:
-    sampler = host.sampler(disk_operations_per_second=500.0)
-    sampler.close()
-    assert sampler.capacity.disk_operations_per_second == 500.0
-    assert sampler.capacity.disk_bytes_per_second is None
-    assert sampler.capacity.cpu_cores >= 1

@@ -78,7 +78,10 @@ def _filled(name: str) -> dict[str, object]:
     row |= {key: "c1" for key in ("case_id",) if key in table.c}
     row |= {key: MARK for key in ("letter",) if key in table.c}
     row |= {"id": "x1"} if "id" in table.c and _is_words(table.c.id) else {}
-    outcome = {"delivery_tries": {"outcome": "refused"}, "mails": {"raw": None}}
+    outcome: dict[str, dict[str, object]] = {
+        "delivery_tries": {"outcome": "refused"},
+        "mails": {"raw": None},
+    }
     return row | outcome.get(name, {})
 
 

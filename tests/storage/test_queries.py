@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from controller.storage import cases, notices, orders, reports, schema, timeline, tries
 from controller.storage.database import Database
 from controller.storage.reports import ReportRow
+from controller.storage.told import DeliveryTry
 from tests.storage.rows import add_case, add_notice, issue_order
 
 
@@ -23,9 +24,21 @@ async def test_a_tenant_has_one_open_case_a_host_and_resource(database: Database
 async def test_a_step_from_an_older_version_is_not_stored(database: Database) -> None:
     async with database.write() as connection:
         await add_case(connection)
-        step = {"state": "notified", "closed_at": None, "due_at": 5.0, "version": 2}
-        assert await cases.update(connection, id="c1", expected_version=1, document="a", **step)
-        assert not await cases.update(connection, id="c1", expected_version=1, document="b", **step)
+
+        async def step(document: str) -> bool:
+            return await cases.update(
+                connection,
+                id="c1",
+                expected_version=1,
+                state="notified",
+                closed_at=None,
+                due_at=5.0,
+                version=2,
+                document=document,
+            )
+
+        assert await step("a")
+        assert not await step("b")
         assert await cases.document(connection, "c1") == "a"
 
 
@@ -141,8 +154,8 @@ async def test_every_try_of_a_letter_is_told_of_each_of_its_notices(database: Da
         await add_notice(connection, id="n2", case_id="c2")
         await notices.decide_letter(connection, ["n1", "n2"], "n1", 150.0)
         kept = [
-            tries.DeliveryTry("n1", 150.0, "technical", "email", "deferred", "451 later"),
-            tries.DeliveryTry("n1", 160.0, "technical", "email", "accepted", "250 ok"),
+            DeliveryTry("n1", 150.0, "technical", "email", "deferred", "451 later"),
+            DeliveryTry("n1", 160.0, "technical", "email", "accepted", "250 ok"),
         ]
         await tries.add(connection, kept)
         assert await tries.of_case(connection, "c1") == kept

@@ -121,7 +121,7 @@ async def test_an_agreement_that_is_granted_is_recorded_and_closes_the_case(
     (agreement,) = customer.world.desk.agreements.listed(tenant="hog")
     assert (agreement.share, agreement.agreed_with) == (0.75, "Hanne Hog")
     assert (agreement.host, agreement.resource, agreement.recorded_by) == ("h1", "cpu", "otto")
-    assert answer["case"]["requests"][0]["agreement"] == agreement.id  # type: ignore[index]
+    assert answer["case"]["requests"][0]["agreement"] == agreement.id  # type: ignore[index]  # JSON
     page = await customer.get()
     assert "Your server may use up to 75 % of the machine (CPU time)" in page.text
     await customer.world.report()

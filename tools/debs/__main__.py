@@ -91,7 +91,7 @@ def build(package: Package, pyz: Path, out: Path) -> Path:
         _move(tree / ROOT / version, tree)
         _files(package, tree, version)
         _control(package, tree, version, machine)
-        command = ["dpkg-deb", "--root-owner-group", "--build", tree, target]
+        command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "--build", tree, target]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return target
 

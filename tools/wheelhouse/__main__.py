@@ -64,7 +64,7 @@ def install_into(environment: Path, *wanted: str) -> None:
     _pip("--python", python, "install", "--no-compile", *wanted)
     # Bytecode that does not ask for its source's time, which unpacking changes. Some packages bring
     # files that are no Python of this version: what cannot be compiled is not imported either.
-    compiling = [python, "-m", "compileall", "-qq", "-j", "0"]
+    compiling: list[str | Path] = [python, "-m", "compileall", "-qq", "-j", "0"]
     compiling += ["--invalidation-mode", "unchecked-hash"]
     subprocess.run([*compiling, *environment.glob("lib/python*/site-packages")], check=False)
 

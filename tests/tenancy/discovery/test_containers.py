@@ -140,7 +140,12 @@ def test_a_pod_whose_folder_never_comes_costs_nothing_after_a_while(
     tree.switch_on(Kubernetes(tmp_path / "pods", tree.shares))
     listed: list[object] = []
     real = os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: (listed.append(path), real(path))[1])
+
+    def listdir(path: str) -> list[str]:
+        listed.append(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
     for _ in range(40):
         tree.look()
     listed.clear()

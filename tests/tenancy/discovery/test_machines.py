@@ -8,7 +8,7 @@ import pytest
 
 from fairuse_agent.settings import AgentSettings, Discovery, TenantRule
 from fairuse_agent.tenancy.discovery.elsewhere import counted_at
-from fairuse_agent.tenancy.discovery.kind import unescaped
+from fairuse_agent.tenancy.discovery.kind import Finding, unescaped
 from fairuse_agent.tenancy.discovery.lxc import Lxc
 from fairuse_agent.tenancy.discovery.nspawn import Nspawn
 from fairuse_agent.tenancy.discovery.proxmox import Guest, Proxmox, parse_guest
@@ -210,9 +210,14 @@ def test_a_guest_that_starts_is_known_at_the_next_look_and_old_ones_are_not_read
     lxc = Lxc(tree.shares)
     tree.switch_on(lxc)
     tree.look()
-    asked = []
+    asked: list[str] = []
     of_cgroup = lxc.of_cgroup
-    monkeypatch.setattr(lxc, "of_cgroup", lambda path: (asked.append(path), of_cgroup(path))[1])
+
+    def noted(path: str) -> Finding | None:
+        asked.append(path)
+        return of_cgroup(path)
+
+    monkeypatch.setattr(lxc, "of_cgroup", noted)
     tree.make("lxc.payload.b", cpu_weight=100)
     assert tree.look() == {"/lxc.payload.a": "a", "/lxc.payload.b": "b"}
     assert asked == ["/lxc.payload.b"]

@@ -89,9 +89,12 @@ def test_a_name_service_that_hangs_holds_up_one_round_a_moment_and_is_told(
     names = Lookup(slowly)
     waits: list[float | None] = []
     wait = names._settled.wait
-    monkeypatch.setattr(
-        names._settled, "wait", lambda timeout=None: (waits.append(timeout), wait(timeout))[1]
-    )
+
+    def noted_wait(timeout: float | None = None) -> bool:
+        waits.append(timeout)
+        return wait(timeout)
+
+    monkeypatch.setattr(names._settled, "wait", noted_wait)
     tree.make(*(f"user.slice/user-{uid}.slice" for uid in range(1000, 1100)))
     users = Users(tree.shares, names)
     tree.switch_on(users)
