@@ -98,7 +98,7 @@ class Operator:
             env={**os.environ, **_settings(self.folder), **self._strategy()},
             capture_output=True,
             text=True,
-            timeout=_PLAY_SECONDS * self.node.slowness,
+            timeout=_PLAY_SECONDS * self.node.slowness * len(self.hosts),
             check=False,
         )
         recap = re.findall(r"changed=(\d+).*failed=(\d+)", ended.stdout)

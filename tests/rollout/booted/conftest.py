@@ -12,7 +12,8 @@ from tests.rollout.operator import Operator, ansible_programs
 from tests.testhost import needs, network
 from tests.testhost.image import image
 
-_STEP_SECONDS = 1200
+HOSTS = int(os.environ.get("ROLLOUT_HOSTS", "1"))
+_STEP_SECONDS = 1200 * HOSTS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,8 +37,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder = tmp_path_factory.mktemp("operator")
     programs = ansible_programs()
     built = packages.built(("0.1.0", "0.2.0"))
-    number = int(os.environ.get("ROLLOUT_HOSTS", "1"))
-    names = ["node1"] if number == 1 else ["controller", *(f"node{i}" for i in range(1, number))]
+    names = ["node1"] if HOSTS == 1 else ["controller", *(f"node{i}" for i in range(1, HOSTS))]
     with network.lan(image(), names) as hosts:
         for host in hosts:
             provider.prepare(host)
