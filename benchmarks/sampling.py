@@ -1,6 +1,8 @@
 """What a sampling round costs: the agent's whole round beside the bare cost of the same reading.
 
-    python benchmarks/sampling.py [--sizes 100,500,1000,3000] [--rounds 9] [--json]
+    python benchmarks/sampling.py [--sizes 100,500,1000,3000] [--rounds 9] [--cgroups PATH] [--json]
+
+With --cgroups /sys/fs/cgroup/unified a hybrid host is measured as if it had cgroup v2 alone.
 
 Run as root. For each size it makes that many tenant cgroups (in every hierarchy that this host
 has) and interfaces (in a network namespace of its own), gives a tenth of them, others in
@@ -38,7 +40,6 @@ from fairuse_agent.sampling.round import Round, Sampler
 from fairuse_agent.settings import AgentSettings, Host, TenantRule
 from fairuse_protocol.reports import Report, encode_report
 
-CGROUP_ROOT = Path("/sys/fs/cgroup")
 INTERVAL_SECONDS = 10
 TARGET_RATIO, TARGET_PERCENT = 1.6, 0.4
 ACTIVE_SHARE = 0.1
@@ -156,15 +157,18 @@ def kept_files(parent: str) -> list[str]:
     return sorted(target for target in targets if f"/{parent}/" in target)
 
 
-async def measure(count: int, rounds: int, names: list[str], parent: str) -> dict[str, float]:
-    hierarchies = find_hierarchies(CGROUP_ROOT, Path("/proc"))
+async def measure(
+    count: int, rounds: int, names: list[str], parent: str, cgroup_root: Path
+) -> dict[str, float]:
+    hierarchies = find_hierarchies(cgroup_root, Path("/proc"))
     roots = hierarchy_roots(hierarchies)
     count_disks(hierarchies.blkio_v1, parent)
     sampler = Sampler(
         AgentSettings(
             host=Host(name="benchmark", uplinks=("lo",)),
             tenants=(TenantRule(cgroup=f"/{parent}/t{{tenant}}", interfaces=("fub{tenant}",)),),
-        )
+        ),
+        cgroup_root=cgroup_root,
     )
     watcher = asyncio.create_task(sampler.watch_links())
     evict = ctypes.create_string_buffer(EVICTED_BYTES)
@@ -213,18 +217,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a sampling round costs.")
     parser.add_argument("--sizes", default="100,500,1000,3000")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--cgroups", type=Path, default=Path("/sys/fs/cgroup"), help="where hierarchies are mounted"
+    )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     wanted = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # Clean up then, too.
     own_network_namespace()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    roots = hierarchy_roots(find_hierarchies(CGROUP_ROOT, Path("/proc")))
+    roots = hierarchy_roots(find_hierarchies(wanted.cgroups, Path("/proc")))
     results = []
     print("tenants  files each  agent ms  bare C ms  ratio  us/tenant  % of a core at 10 s")
     for count in (int(size) for size in wanted.sizes.split(",")):
         with interfaces(count) as names, cgroups(count, roots) as parent:
-            row = asyncio.run(measure(count, wanted.rounds, names, parent))
+            row = asyncio.run(measure(count, wanted.rounds, names, parent, wanted.cgroups))
         results.append(row)
         print(
             f"{count:7d}  {row['files_per_tenant']:10.1f}  {row['agent_ms']:8.2f}"
