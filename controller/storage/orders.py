@@ -81,7 +81,7 @@ async def _require_accepted(connection: AsyncConnection, notice_id: str) -> None
         )
 
 
-async def document(connection: AsyncConnection, id: str) -> str | None:  # noqa: A002
+async def document(connection: AsyncConnection, id: str) -> str | None:  # noqa: A002 - the column's name
     """What an order says besides its columns; None: there is no such order."""
     found: str | None = await connection.scalar(
         sa.select(_orders.c.document).where(_orders.c.id == id)
@@ -89,7 +89,7 @@ async def document(connection: AsyncConnection, id: str) -> str | None:  # noqa:
     return found
 
 
-async def change(connection: AsyncConnection, id: str, document: str) -> bool:  # noqa: A002
+async def change(connection: AsyncConnection, id: str, document: str) -> bool:  # noqa: A002 - the column's name
     """Replace a standing order's document. False, and no change, if it has ended."""
     done = await connection.execute(
         _orders.update()
@@ -99,7 +99,7 @@ async def change(connection: AsyncConnection, id: str, document: str) -> bool:  
     return done.rowcount == 1
 
 
-async def confirm(connection: AsyncConnection, id: str, at: float) -> None:  # noqa: A002
+async def confirm(connection: AsyncConnection, id: str, at: float) -> None:  # noqa: A002 - the column's name
     """Its host says for the first time that it stands."""
     await connection.execute(
         _orders.update()
@@ -108,7 +108,7 @@ async def confirm(connection: AsyncConnection, id: str, at: float) -> None:  # n
     )
 
 
-async def end(connection: AsyncConnection, id: str, ended_at: float) -> bool:  # noqa: A002
+async def end(connection: AsyncConnection, id: str, ended_at: float) -> bool:  # noqa: A002 - the column's name
     """The order stands no more. False, and no change, if it had ended before."""
     done = await connection.execute(
         _orders.update()

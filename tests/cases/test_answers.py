@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.cases.model import AnswerKind
 from controller.cases.steps import CaseRefused
 from controller.contact import recording
 from controller.contact.letters import queued
@@ -14,14 +15,16 @@ from tests.cases.world import CALM, World, kinds_sent, limited
 @pytest.mark.parametrize(
     ("kind", "moved_by"), [("acknowledge", 200.0), ("more-time", 360.0), ("solved", 100.0)]
 )
-async def test_an_answer_moves_the_deadline(world: World, kind: str, moved_by: float) -> None:
+async def test_an_answer_moves_the_deadline(
+    world: World, kind: AnswerKind, moved_by: float
+) -> None:
     await world.reports(10)
     await world.deliver()
     case = await world.only_case()
-    answered = await world.desk.answer(case.id, kind, "on it")  # type: ignore[arg-type]  # as above
+    answered = await world.desk.answer(case.id, kind, "on it")
     assert answered.deadline == pytest.approx(world.now + moved_by)
     with pytest.raises(CaseRefused, match="counts once"):
-        await world.desk.answer(case.id, kind, "again")  # type: ignore[arg-type]  # as above
+        await world.desk.answer(case.id, kind, "again")
     await world.reports(int(moved_by / 10) - 1)
     assert (await world.only_case()).state == "notified"
     await world.reports(1)

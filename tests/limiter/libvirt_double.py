@@ -62,11 +62,11 @@ class DomainDouble:
     def vcpus(self) -> tuple[list[tuple[int, int, int, int]], list[object]]:
         return [(n, 1, int(s * 1e9), 0) for n, s in enumerate(self.vcpu_seconds)], []
 
-    def schedulerParametersFlags(self, flags: int) -> dict[str, int]:  # noqa: N802  # as above
+    def schedulerParametersFlags(self, flags: int) -> dict[str, int]:  # noqa: N802  # libvirt's name
         self.flags.add(flags)
         return dict(self.scheduler)
 
-    def setSchedulerParametersFlags(self, wanted: dict[str, int], flags: int) -> None:  # noqa: N802  # as above
+    def setSchedulerParametersFlags(self, wanted: dict[str, int], flags: int) -> None:  # noqa: N802  # libvirt's name
         self.flags.add(flags)
         for name, value in wanted.items():
             if name == "vcpu_quota" and 0 <= value < 1000:
@@ -75,11 +75,11 @@ class DomainDouble:
                 raise DoubleError(8, f"vcpu_period {value} must be in range")
             self.scheduler[name] = NO_QUOTA if value < 0 else value
 
-    def blockIoTune(self, disk: str, flags: int) -> dict[str, int]:  # noqa: N802  # as above
+    def blockIoTune(self, disk: str, flags: int) -> dict[str, int]:  # noqa: N802  # libvirt's name
         self.flags.add(flags)
         return dict(self.tunes[disk])
 
-    def setBlockIoTune(self, disk: str, wanted: dict[str, int], flags: int) -> None:  # noqa: N802  # as above
+    def setBlockIoTune(self, disk: str, wanted: dict[str, int], flags: int) -> None:  # noqa: N802  # libvirt's name
         self.flags.add(flags)
         for unit in ("bytes_sec", "iops_sec"):
             both = wanted.get(f"total_{unit}") and (
@@ -89,15 +89,15 @@ class DomainDouble:
                 raise DoubleError(8, "total and read/write cannot be set at the same time")
         self.tunes[disk] |= wanted
 
-    def blockStats(self, disk: str) -> tuple[int, int, int, int, int]:  # noqa: N802  # as above
+    def blockStats(self, disk: str) -> tuple[int, int, int, int, int]:  # noqa: N802  # libvirt's name
         return self.stats[disk]
 
-    def interfaceParameters(self, device: str, flags: int) -> dict[str, int]:  # noqa: N802  # as above
+    def interfaceParameters(self, device: str, flags: int) -> dict[str, int]:  # noqa: N802  # libvirt's name
         assert device == self.interface
         self.flags.add(flags)
         return dict(self.bandwidth)
 
-    def setInterfaceParameters(self, device: str, wanted: dict[str, int], flags: int) -> None:  # noqa: N802  # as above
+    def setInterfaceParameters(self, device: str, wanted: dict[str, int], flags: int) -> None:  # noqa: N802  # libvirt's name
         assert device == self.interface
         self.flags.add(flags)
         self.bandwidth |= wanted
@@ -122,20 +122,20 @@ class LibvirtDouble:
 
     def close(self) -> None: ...
 
-    def lookupByID(self, number: int) -> DomainDouble:  # noqa: N802  # as above
+    def lookupByID(self, number: int) -> DomainDouble:  # noqa: N802  # libvirt's name
         if self.hang(number):
             self.released.wait(30)
         if number not in self.domains:
             raise DoubleError(NO_DOMAIN, f"Domain not found: no domain with matching id {number}")
         return self.domains[number]
 
-    def lookupByUUIDString(self, uuid: str) -> DomainDouble:  # noqa: N802  # as above
+    def lookupByUUIDString(self, uuid: str) -> DomainDouble:  # noqa: N802  # libvirt's name
         found = [domain for domain in self.domains.values() if domain.UUIDString() == uuid]
         if not found:
             raise DoubleError(NO_DOMAIN, f"Domain not found: no domain with matching uuid {uuid}")
         return found[0]
 
-    def listAllDomains(self, flags: int) -> list[DomainDouble]:  # noqa: N802  # as above
+    def listAllDomains(self, flags: int) -> list[DomainDouble]:  # noqa: N802  # libvirt's name
         assert flags == 1
         return list(self.domains.values())
 

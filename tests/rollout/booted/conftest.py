@@ -28,7 +28,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """An operator with a package for two versions, and hosts that have nothing of Fairuse.
 
     ROLLOUT_HOSTS=3 boots a controller and two hypervisors; else one host is both, because three
-    emulated ones take two cores an hour.
+    emulated ones keep each other waiting on two cores.
     """
     try:
         needs.check()
