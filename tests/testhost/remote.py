@@ -6,11 +6,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import commands
 from .commands import tail
+
+_GOING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Remote:
             "ServerAliveCountMax=6",
             "LogLevel=ERROR",
         ]
-        self._shared = ["ControlMaster=auto", f"ControlPath={self._folder / 'control'}"]
-        self._shared += ["ControlPersist=yes"]
+        self._control = self._folder / "control"
+        self._shared = ["ControlMaster=auto", f"ControlPath={self._control}", "ControlPersist=yes"]
 
     def run(
         self,
@@ -103,6 +106,10 @@ class Remote:
     def forget_connection(self) -> None:
         """Before a reboot: the next command connects anew."""
         subprocess.run([*self._ssh(), "-O", "exit"], capture_output=True, timeout=20, check=False)
+        # It is answered before the master has gone, which takes its socket away when it goes.
+        give_up = time.monotonic() + _GOING_SECONDS
+        while self._control.exists() and time.monotonic() < give_up:
+            time.sleep(0.01)
 
     def close(self) -> None:
         self.forget_connection()
