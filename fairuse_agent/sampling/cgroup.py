@@ -23,6 +23,9 @@ that its quick allocator serves."""
 _ABSENT = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOTDIR)
 """Ways in which a kernel says that it has no such figure (for this cgroup, now)."""
 
+ROUNDS_UNSEEN = 6
+"""How many rounds at most a tenant's waiting is taken to be none without being read."""
+
 
 class CgroupGoneError(Exception):
     """The cgroup that these descriptors belong to was removed."""
@@ -39,6 +42,7 @@ class CgroupFiles:
         "_disks_text",
         "_io",
         "_io_pressure",
+        "_rounds_unwaited",
         "_serviced",
         "_throttle",
         "_transferred",
@@ -61,6 +65,8 @@ class CgroupFiles:
         self._io = self._transferred = self._serviced = -1
         self._disks: dict[bytes, DiskCounters] | None = None
         self._disks_text: bytes | None = None
+        self._rounds_unwaited = 0
+        """For how many rounds nobody is known to have waited for anything."""
         self.open_missing()
 
     def open_missing(self) -> None:
@@ -87,33 +93,35 @@ class CgroupFiles:
             if getattr(self, slot) >= 0:
                 os.close(getattr(self, slot))
                 setattr(self, slot, -1)
+        self._rounds_unwaited = 0
 
     def read(self, *, disks: bool = True) -> Counters:
-        """All counters now. Raises CgroupGoneError when the cgroup is gone.
+        """All counters now; `before` itself when nothing moved. Raises CgroupGoneError when the
+        cgroup is gone.
 
         `disks` False leaves the disks' counters out, where the kernel is known not to count.
         """
-        usage = throttled = cpu_waiting = io_waiting = None
-        try:
-            if self._cpu >= 0:
-                text = pread(self._cpu, _FLAT_BYTES, 0)
-                usage = parse.field(text, parse.USAGE)
-                if self._throttle < 0:
-                    throttled = parse.field(text, parse.THROTTLED)
-            elif self._cpuacct >= 0:
-                usage = parse.number(pread(self._cpuacct, _FLAT_BYTES, 0))
-                usage = None if usage is None else usage // 1000
-        except OSError as error:
-            raise CgroupGoneError(self.path) from error
         before = self.before
-        if before is not None and before.cpu == usage and before.throttled is not None:
-            throttled = before.throttled  # Who did not run was not held back from running.
-        elif self._throttle >= 0:
-            try:
-                throttled = parse.field(pread(self._throttle, _FLAT_BYTES, 0), parse.THROTTLED_V1)
-                throttled = None if throttled is None else throttled // 1000
-            except OSError:
-                self._drop("_throttle")
+        usage, text = self._read_usage()
+        on_disks = self._read_disks() if disks else None
+        if before is None or usage is None or usage != before.cpu:
+            return Counters(usage, self._read_throttled(text), *self._read_waiting(), on_disks)
+        # Who did not run was not held back from running. Nor did it begin to wait, if nobody did
+        # before: a wait begins by running. Except for who is woken and gets no turn at all, which
+        # is why it is looked up now and then.
+        if not 0 < self._rounds_unwaited < ROUNDS_UNSEEN:
+            throttled = before.throttled
+            if throttled is None:
+                throttled = self._read_throttled(text)
+            return Counters(usage, throttled, *self._read_waiting(), on_disks)
+        self._rounds_unwaited += 1
+        if on_disks is before.disks:
+            return before
+        return Counters(usage, before.throttled, before.cpu_waiting, before.io_waiting, on_disks)
+
+    def _read_waiting(self) -> tuple[int | None, int | None]:
+        """What tasks waited for the processor and for disks, in microseconds."""
+        cpu_waiting = io_waiting = None
         if self._cpu_pressure >= 0:
             try:
                 cpu_waiting = parse.pressure_total(pread(self._cpu_pressure, _FLAT_BYTES, 0))
@@ -124,9 +132,38 @@ class CgroupFiles:
                 io_waiting = parse.pressure_total(pread(self._io_pressure, _FLAT_BYTES, 0))
             except OSError:
                 self._drop("_io_pressure")
-        return Counters(
-            usage, throttled, cpu_waiting, io_waiting, self._read_disks() if disks else None
+        before = self.before
+        still = before is not None and (
+            before.cpu_waiting == cpu_waiting is not None
+            and before.io_waiting == io_waiting is not None
         )
+        self._rounds_unwaited = 1 if still else 0
+        return cpu_waiting, io_waiting
+
+    def _read_usage(self) -> tuple[int | None, bytes]:
+        """Processor time in microseconds, and the file that told it."""
+        try:
+            if self._cpu >= 0:
+                text = pread(self._cpu, _FLAT_BYTES, 0)
+                return parse.field(text, parse.USAGE), text
+            if self._cpuacct < 0:
+                return None, b""
+            text = pread(self._cpuacct, _FLAT_BYTES, 0)
+        except OSError as error:
+            raise CgroupGoneError(self.path) from error
+        nanoseconds = parse.number(text)
+        return None if nanoseconds is None else nanoseconds // 1000, text
+
+    def _read_throttled(self, of_cpu: bytes) -> int | None:
+        """Microseconds: v2 tells them in cpu.stat, v1 in a file of its own."""
+        if self._throttle < 0:
+            return parse.field(of_cpu, parse.THROTTLED)
+        try:
+            nanoseconds = parse.field(pread(self._throttle, _FLAT_BYTES, 0), parse.THROTTLED_V1)
+        except OSError:
+            self._drop("_throttle")
+            return None
+        return None if nanoseconds is None else nanoseconds // 1000
 
     def _read_disks(self) -> dict[bytes, DiskCounters] | None:
         """The disks' counters; the very same dict as before when no byte of them changed."""

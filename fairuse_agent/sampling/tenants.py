@@ -6,9 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from fairuse_agent.sampling.cgroup import CgroupFiles, CgroupGoneError
 from fairuse_agent.sampling.counters import JUST_MADE, Counters, gained, together
 from fairuse_agent.sampling.hierarchy import Hierarchies
+from fairuse_agent.sampling.ipaccounting import IpCounters
 from fairuse_agent.sampling.netlink import LinkCounters
 from fairuse_agent.sampling.parse import DiskCounters, increase
 from fairuse_agent.sampling.rundelay import RunDelay
@@ -30,6 +33,8 @@ class Tenant:
     weight: float
     cgroups: list[CgroupFiles]
     links: list[int]
+    still: TenantUsage | None = None
+    """What is reported while nothing of it moves; None until it was made."""
 
 
 class Tenants:
@@ -118,68 +123,91 @@ class Tenants:
     ) -> tuple[TenantUsage, ...]:
         """Everybody's use since the last round, which took `seconds`."""
         self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
-        usages = []
+        moved = self._read_all(disks_counted=disks_counted)
         by_sockets = self.sockets.usage()
+        usages = []
         for tenant in self._by_name.values():
-            total = _NOTHING
-            for watched in tenant.cgroups:
-                more = self._gained(watched, disks_counted=disks_counted)
-                total = more if total is _NOTHING else together(total, more)
-            in_bytes, out_bytes, in_packets, out_packets = by_sockets.get(tenant.name, NO_TRAFFIC)
+            traffic = by_sockets.get(tenant.name, NO_TRAFFIC)
             for index in tenant.links:
-                now = links_now.get(index)
-                if now is None:
-                    continue
-                before = links_before.get(index, _NO_LINK)
-                # What the host's end receives is what the tenant sent.
-                out_packets += increase(before[0], now[0])
-                in_packets += increase(before[1], now[1])
-                out_bytes += increase(before[2], now[2])
-                in_bytes += increase(before[3], now[3])
-            usages.append(
-                TenantUsage(
-                    tenant=tenant.name,
-                    weight=tenant.weight,
-                    cpu_seconds=(total.cpu or 0) / 1e6,
-                    cpu_throttled_seconds=(total.throttled or 0) / 1e6,
-                    cpu_waiting_seconds=waiting_seconds(total.cpu_waiting, seconds),
-                    io_waiting_seconds=waiting_seconds(total.io_waiting, seconds),
-                    disks=_disk_usages(total.disks, disk_names) if total.disks else _NO_DISKS,
-                    net_in_bytes=in_bytes,
-                    net_in_packets=in_packets,
-                    net_out_bytes=out_bytes,
-                    net_out_packets=out_packets,
-                )
-            )
+                counted, before = links_now.get(index), links_before.get(index, _NO_LINK)
+                if counted is not None and counted != before:
+                    traffic = _with_link(traffic, before, counted)
+            if traffic != NO_TRAFFIC or not moved.keys().isdisjoint(tenant.cgroups):
+                tenant.still = None
+                usages.append(self._usage(tenant, moved, traffic, seconds, disk_names))
+                continue
+            if tenant.still is None:
+                tenant.still = self._usage(tenant, moved, traffic, seconds, disk_names)
+            usages.append(tenant.still)
         return tuple(usages)
 
-    def _gained(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters:
-        """One cgroup's use since the last round; a removed one's last interval is lost."""
-        try:
-            now = watched.read(disks=disks_counted)
-        except CgroupGoneError:
-            return self._remade(watched, disks_counted=disks_counted)
-        if self._run_delay is not None:
-            now.cpu_waiting = self._run_delay.total_microseconds(watched.path)
+    def _usage(
+        self,
+        tenant: Tenant,
+        moved: Mapping[CgroupFiles, Counters | None],
+        traffic: IpCounters,
+        seconds: float,
+        disk_names: Mapping[bytes, str],
+    ) -> TenantUsage:
+        total = _NOTHING
+        for watched in tenant.cgroups:
+            now = moved.get(watched, watched.before)
+            more = _NOTHING if now is None else self._gained(watched, now)
+            total = more if total is _NOTHING else together(total, more)
+        return TenantUsage(
+            tenant=tenant.name,
+            weight=tenant.weight,
+            cpu_seconds=(total.cpu or 0) / 1e6,
+            cpu_throttled_seconds=(total.throttled or 0) / 1e6,
+            cpu_waiting_seconds=waiting_seconds(total.cpu_waiting, seconds),
+            io_waiting_seconds=waiting_seconds(total.io_waiting, seconds),
+            disks=_disk_usages(total.disks, disk_names) if total.disks else _NO_DISKS,
+            net_in_bytes=traffic.in_bytes,
+            net_in_packets=traffic.in_packets,
+            net_out_bytes=traffic.out_bytes,
+            net_out_packets=traffic.out_packets,
+        )
+
+    def _read_all(self, *, disks_counted: bool) -> dict[CgroupFiles, Counters | None]:
+        """Counters of the cgroups that moved since the last round; None: it is gone.
+
+        All are read before anything is made of them: a processor that goes back and forth between
+        the kernel's code and ours loads both again and again.
+        """
+        moved: dict[CgroupFiles, Counters | None] = {}
+        for watched in list(self._watched.values()):
+            try:
+                now = watched.read(disks=disks_counted)
+            except CgroupGoneError:
+                moved[watched] = self._remade(watched, disks_counted=disks_counted)
+                continue
+            if self._run_delay is not None:
+                waited = self._run_delay.total_microseconds(watched.path)
+                now = msgspec.structs.replace(now, cpu_waiting=waited)
+            if now is not watched.before:
+                moved[watched] = now
+        return moved
+
+    def _gained(self, watched: CgroupFiles, now: Counters) -> Counters:
+        """One cgroup's use since the last round."""
         before, watched.before = watched.before, now
         if before is None or (before is JUST_MADE and (now.cpu or 0) > self._most_microseconds):
             # Unknown, or older than it seemed: renamed, or out of sight until now.
             return _NOTHING
         return gained(before, now)
 
-    def _remade(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters:
-        """The cgroup was removed; if another of its name stands there, that is a new one."""
+    def _remade(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters | None:
+        """The cgroup was removed, and its last interval is lost; if another of its name stands
+        there, that is a new one."""
         watched.close()
-        watched.before = None
+        watched.before = JUST_MADE
         try:
             watched.open_missing()
-            now = watched.read(disks=disks_counted)
+            return watched.read(disks=disks_counted)
         except CgroupGoneError:
             self._forget(watched.path)
             self.incomplete = True
-            return _NOTHING
-        watched.before = now
-        return gained(JUST_MADE, now)
+            return None
 
     def _open(self, path: str, before: Counters | None) -> CgroupFiles | None:
         try:
@@ -197,6 +225,16 @@ class Tenants:
         self._watched.pop(path).close()
         if self._run_delay is not None:
             self._run_delay.forget(path)
+
+
+def _with_link(traffic: IpCounters, before: LinkCounters, now: LinkCounters) -> IpCounters:
+    # What the host's end receives is what the tenant sent.
+    return IpCounters(
+        in_bytes=traffic.in_bytes + increase(before[3], now[3]),
+        out_bytes=traffic.out_bytes + increase(before[2], now[2]),
+        in_packets=traffic.in_packets + increase(before[1], now[1]),
+        out_packets=traffic.out_packets + increase(before[0], now[0]),
+    )
 
 
 def waiting_seconds(microseconds: int | None, seconds: float) -> float | None:
