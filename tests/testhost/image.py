@@ -1,4 +1,4 @@
-"""The disk that every test host boots from: Debian 12, and third parties' wheels."""
+"""The disk that a test host boots from: a system and, on Debian 12, third parties' wheels."""
 
 from __future__ import annotations
 
@@ -7,24 +7,11 @@ from pathlib import Path
 
 from . import cache, keys, wheels
 from .commands import run
+from .systems import DEBIAN_12, System
 
-SUITE = "bookworm"
 _DISK_SIZE = "6G"
 # A minute each on an idle machine; a busy one is given time.
 _BUILD_SECONDS = 900.0
-# The cloud kernel has every module that limits need: htb, tbf, clsact, police, matchall, ifb,
-# mirred, device mapper, RAID, and nftables' socket expression for cgroups.
-_PACKAGES = {
-    "system": "systemd systemd-sysv udev dbus libpam-systemd kmod openssh-server ca-certificates",
-    "kernel": "linux-image-cloud-amd64 busybox",
-    "python": "python3 python3-venv",
-    "network": "iproute2 iputils-ping nftables iptables dnsmasq-base",
-    "guests": "libvirt-daemon-system libvirt-clients libvirt-daemon-config-network"
-    " qemu-system-x86 ipxe-qemu systemd-container",
-    "disks": "lvm2 mdadm cryptsetup-bin dmsetup e2fsprogs",
-    "mail": "postfix",
-    "people": "procps less nano",
-}
 _ASSEMBLE = Path(__file__).with_name("assemble")
 
 
@@ -52,37 +39,40 @@ class Image:
         return (self.folder / "host_key.pub").read_text()
 
 
-def image() -> Image:
+def image(system: System = DEBIAN_12) -> Image:
     """From the cache; the first time takes minutes, and again when a dependency changed."""
-    root, wheelhouse, key = _root(), wheels.wheelhouse(), keys.private_key()
+    packed, key = root(system.suite, system.packages), keys.private_key()
+    wheelhouse = wheels.wheelhouse() if system.has_fairuse else None
     public_key = key.with_suffix(".pub")
 
     def build(folder: Path) -> None:
-        given = [folder, root, wheelhouse, public_key]
-        run([_ASSEMBLE, *given, _DISK_SIZE], timeout_seconds=_BUILD_SECONDS)
+        given: list[str | Path] = [folder, packed, public_key, _DISK_SIZE]
+        given += [wheelhouse] if wheelhouse else []
+        run([_ASSEMBLE, *given], timeout_seconds=_BUILD_SECONDS)
 
-    made_from = [_ASSEMBLE.read_bytes(), root.parent.name.encode(), wheelhouse.name.encode()]
+    made_from = [_ASSEMBLE.read_bytes(), packed.parent.name.encode()]
+    made_from += [wheelhouse.name.encode() if wheelhouse else b""]
     made_from += [public_key.read_bytes(), _DISK_SIZE.encode()]
     return Image(cache.entry("image", made_from, build))
 
 
-def _root() -> Path:
-    """Debian, unpacked and configured, as a tar file."""
-    packages = " ".join(_PACKAGES.values()).split()
+def root(suite: str, packages: str) -> Path:
+    """That system with these packages, unpacked and configured, as a tar file."""
+    included = packages.split()
 
     def build(folder: Path) -> None:
         # Where packages come from is this machine's own affair: its own sources, if they are
-        # Debian 12's, and Debian's otherwise.
+        # that system's, and the distribution's otherwise.
         command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root"]
         command += ["--aptopt=APT::Install-Recommends false"]
         command += ["--aptopt=Acquire::Check-Valid-Until false"]
-        command += [f"--include={','.join(packages)}", SUITE, str(folder / "root.tar")]
-        run([*command, *_own_sources()], timeout_seconds=_BUILD_SECONDS)
+        command += [f"--include={','.join(included)}", suite, str(folder / "root.tar")]
+        run([*command, *_own_sources(suite)], timeout_seconds=_BUILD_SECONDS)
 
-    return cache.entry("root", [SUITE.encode(), " ".join(packages).encode()], build) / "root.tar"
+    return cache.entry("root", [suite.encode(), " ".join(included).encode()], build) / "root.tar"
 
 
-def _own_sources() -> list[str]:
+def _own_sources(suite: str) -> list[str]:
     sources = Path("/etc/apt/sources.list.d")
     candidates = [
         Path("/etc/apt/sources.list"),
@@ -92,5 +82,5 @@ def _own_sources() -> list[str]:
     return [
         str(path)
         for path in candidates
-        if path.is_file() and SUITE in (text := path.read_text()) and "debian" in text
+        if path.is_file() and suite in (text := path.read_text()) and "debian" in text
     ]

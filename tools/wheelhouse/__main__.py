@@ -44,7 +44,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         own = _own_wheel(Path(folder))
         for program in options.program or EXTRAS:
-            print(build(program, own, options.out))
+            made = build(program, own, options.out)
+            print(f"{made}  {made.stat().st_size / 1e6:.0f} MB")
+    print("deploy/ansible/README.md brings them to hosts: fairuse_install_packages is this folder")
 
 
 def build(program: str, own: Path, out: Path) -> Path:

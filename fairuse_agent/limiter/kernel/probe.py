@@ -45,7 +45,12 @@ def probe() -> Probed:
         done = subprocess.run(  # noqa: S603  # our own module by our own interpreter
             command, capture_output=True, timeout=_SECONDS, check=False
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        return Probed(
+            reason=f"unknown: trying tc out took longer than {_SECONDS} s, so nothing is limited"
+            " by it; restart fairuse-limiter when this host has less to do"
+        )
+    except OSError as error:
         return Probed(reason=f"tc could not be probed: {error}")
     try:
         return msgspec.json.decode(done.stdout, type=Probed)

@@ -11,8 +11,10 @@ from tests.rollout import packages, provider
 from tests.rollout.operator import Operator, ansible_programs
 from tests.testhost import needs, network
 from tests.testhost.image import image
+from tests.testhost.systems import DEBIAN_12, SYSTEMS
 
 HOSTS = int(os.environ.get("ROLLOUT_HOSTS", "1"))
+SYSTEM = SYSTEMS[os.environ.get("ROLLOUT_SYSTEM", DEBIAN_12.name)]
 _STEP_SECONDS = 1200 * HOSTS
 
 
@@ -28,7 +30,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """An operator with a package for two versions, and hosts that have nothing of Fairuse.
 
     ROLLOUT_HOSTS=3 boots a controller and two hypervisors; else one host is both, because three
-    emulated ones keep each other waiting on two cores.
+    emulated ones keep each other waiting on two cores. ROLLOUT_SYSTEM=debian-13 is what they run.
     """
     try:
         needs.check()
@@ -36,9 +38,9 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         pytest.skip(f"needs a test host: {missing}")
     folder = tmp_path_factory.mktemp("operator")
     programs = ansible_programs()
-    built = packages.built(("0.1.0", "0.2.0"))
+    built = packages.built(("0.1.0", "0.2.0"), SYSTEM)
     names = ["node1"] if HOSTS == 1 else ["controller", *(f"node{i}" for i in range(1, HOSTS))]
-    with network.lan(image(), names) as hosts:
+    with network.lan(image(SYSTEM), names) as hosts:
         for host in hosts:
             provider.prepare(host)
         yield Operator(folder, hosts, programs, built)
