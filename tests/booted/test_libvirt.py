@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from fairuse_protocol.limits import GetState, LimitOrder, SetLimits, TenantPlace
+from fairuse_protocol.messages import Allowance
+from tests.booted import lone_limiter
 from tests.booted.test_tc import bits
 from tests.testhost.host import Host
 
@@ -68,29 +71,6 @@ STANDING = (
     " virsh domiftune noisy-one fairuse-tap; tc -d qdisc show dev fairuse-tap;"
     " tc -d class show dev fairuse-tap; tc -d filter show dev fairuse-tap ingress 2>&1"
 )
-LIMITER = """
-socket = "/run/fairuse-test/socket"
-journal = "/run/fairuse-test/journal"
-agent_users = []
-"""
-ORDER = """
-import json, socket, sys
-from pathlib import Path
-from fairuse_protocol.limits import LimitOrder, SetLimits, GetState, TenantPlace, encode_line
-from fairuse_protocol.messages import Allowance
-(scope,) = Path("/sys/fs/cgroup/machine.slice").glob("machine-qemu*scope")
-fair = Allowance(cores=0.2)
-order = LimitOrder(order="o1", tenant="a", resource="cpu", allowance=fair, fair_share=fair,
-    remaining_seconds=float(sys.argv[2]))
-places = (TenantPlace(tenant="a", weight=1, cgroups=(f"/machine.slice/{scope.name}",)),
-    TenantPlace(tenant="b", weight=20, cgroups=("/system.slice/ssh.service",)))
-request = SetLimits(orders=(order,), places=places, controller_heard_seconds_ago=0)
-with socket.socket(socket.AF_UNIX) as link:
-    link.settimeout(60)
-    link.connect("/run/fairuse-test/socket")
-    link.sendall(encode_line(request if sys.argv[1] == "order" else GetState()))
-    print(link.makefile().readline())
-"""
 
 
 def start(host: Host, sector: bytes, *, vcpus: int = 1) -> None:
@@ -190,31 +170,36 @@ def test_an_owners_settings_come_back_as_they_were(host: Host, bridge: None) -> 
 
 @pytest.fixture
 def limiter(host: Host) -> Iterator[None]:
-    host.write("/run/fairuse-test/limiter.toml", LIMITER)
-    host.run(
-        "systemd-run --unit fairuse-test-limiter --property=Type=exec"
-        " fairuse-limiter run --config /run/fairuse-test/limiter.toml"
-    )
-    host.run("for i in $(seq 300); do [ -S /run/fairuse-test/socket ] && break; sleep 0.1; done")
+    lone_limiter.start(host)
     try:
         yield
     finally:
-        host.run("systemctl stop fairuse-test-limiter; rm -rf /run/fairuse-test", check=False)
+        lone_limiter.remove(host)
 
 
-def ask(host: Host, what: str, lease: float = 60) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(host.python(ORDER, what, str(lease)).stdout)
-    return told
+def order(host: Host, lease_seconds: float) -> SetLimits:
+    """The noisy domain is to have a fifth of a processor."""
+    named = host.run("ls /sys/fs/cgroup/machine.slice").stdout.split()
+    (scope,) = (name for name in named if name.startswith("machine-qemu"))
+    fair = Allowance(cores=0.2)
+    limit = LimitOrder(
+        order="o1",
+        tenant="a",
+        resource="cpu",
+        allowance=fair,
+        fair_share=fair,
+        remaining_seconds=lease_seconds,
+    )
+    places = (
+        TenantPlace(tenant="a", weight=1, cgroups=(f"/machine.slice/{scope}",)),
+        TenantPlace(tenant="b", weight=20, cgroups=("/system.slice/ssh.service",)),
+    )
+    return SetLimits(orders=(limit,), places=places, controller_heard_seconds_ago=0)
 
 
-def until_held(host: Host, lease: float) -> None:
-    for _ in range(20):
-        told = ask(host, "order", lease)
-        if told.get("held"):
-            assert told["held"][0]["way"] == "libvirt vcpu_quota"
-            return
-        host.run("sleep 1")
-    pytest.fail(f"never held: {told}")
+def hold(host: Host, lease_seconds: float) -> None:
+    held = lone_limiter.hold(host, order(host, lease_seconds))
+    assert held["way"] == "libvirt vcpu_quota"
 
 
 def quota(host: Host) -> str:
@@ -228,13 +213,13 @@ def test_a_limit_outlives_libvirtds_restart_and_is_lifted_after_it(
 ) -> None:
     start(host, BURN)
     before = quota(host)
-    until_held(host, 600)
+    hold(host, 600)
     assert quota(host) != before
     host.run("systemctl restart libvirtd; systemctl daemon-reload")
     assert quota(host) != before
-    assert ask(host, "order", 600)["held"]
+    assert lone_limiter.ask(host, order(host, 600))["held"]
     assert quota(host) != before
-    host.run("systemctl stop fairuse-test-limiter")
+    lone_limiter.stop(host)
     assert quota(host) == before
 
 
@@ -244,15 +229,17 @@ def test_what_a_hanging_libvirtd_does_not_take_is_lifted_when_it_is_back(
     start(host, BURN)
     before = quota(host)
     lease = 15 * host.slowness
-    until_held(host, lease)
+    hold(host, lease)
     host.run("kill -STOP $(pidof libvirtd)")
     try:
         host.run(f"sleep {lease + 5}", timeout_seconds=600)
-        assert "lifted" not in ask(host, "state"), "the limiter answers, and has lifted nothing"
+        assert "lifted" not in lone_limiter.ask(host, GetState()), (
+            "the limiter answers, and has lifted nothing"
+        )
     finally:
         host.run("kill -CONT $(pidof libvirtd)")
     for _ in range(30):
-        lifted: Any = ask(host, "state").get("lifted")
+        lifted: Any = lone_limiter.ask(host, GetState()).get("lifted")
         if lifted:
             break
         host.run("sleep 1")
@@ -266,15 +253,14 @@ def test_a_domain_that_was_destroyed_takes_its_limit_with_it(
 ) -> None:
     start(host, BURN)
     lifted_before = lifts(host)
-    until_held(host, 600)
+    hold(host, 600)
     host.run("virsh destroy noisy-one && virsh create /root/noisy.xml")
     before = quota(host)
-    host.run("systemctl stop fairuse-test-limiter")
+    lone_limiter.stop(host)
     assert quota(host) == before
     assert lifts(host) == lifted_before + 1
 
 
 def lifts(host: Host) -> int:
     """How often this host's log says that the order was lifted, in all tests so far."""
-    told = host.run("journalctl -u fairuse-test-limiter -o cat").stdout
-    return told.count("lifted: order o1")
+    return lone_limiter.said(host).count("lifted: order o1")
