@@ -25,6 +25,7 @@ from controller.contact.inbound.imap import ImapReader
 from controller.contact.inbound.mailroom import Mailroom
 from controller.contact.inbound.taking import take
 from controller.contact.links import SECRET_BYTES, CustomerLinks, read_or_make_secret
+from controller.contact.own_templates import own_templates
 from controller.contact.sources.lookup import Lookup
 from controller.contact.sources.over_http import HttpSource
 from controller.contact.sources.pushed import PushedTenants
@@ -80,6 +81,7 @@ async def _serve(settings: ControllerSettings, stop: asyncio.Event) -> int:
             services.links,
             services.directory,
             services.clock,
+            services.templates,
             addresses,
         )
         announcer = Announcer(
@@ -115,7 +117,10 @@ def _ask_to_stop(stop: asyncio.Event, number: signal.Signals) -> None:
 async def build_services(
     settings: ControllerSettings, database: Database, clock: Callable[[], float]
 ) -> Services:
-    """What the handlers work with, with its caches filled from the store."""
+    """What the handlers work with, with its caches filled from the store.
+
+    Raises SettingsError when the provider's own templates cannot be used.
+    """
     lookup = _lookup(settings.contact.directory, clock)
     pushed = PushedTenants(database, clock)
     directory = _directory(settings, pushed, lookup)
@@ -135,6 +140,7 @@ async def build_services(
         desk=desk,
         clock=clock,
         links=CustomerLinks(_secret(settings), settings.contact.page_url, clock),
+        templates=own_templates(settings.contact.templates, settings.contact.provider_name),
         directory=directory,
         pushed=pushed,
         lookup=lookup,

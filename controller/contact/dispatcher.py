@@ -27,10 +27,10 @@ from controller.contact.letters import Letter, due_letters, queued
 from controller.contact.links import CustomerLinks
 from controller.contact.mail import MailChannel
 from controller.contact.notice import NoticeTerms, Queued
-from controller.contact.own_templates import own_templates
 from controller.contact.postman import Postman, Tried
 from controller.contact.readers import Readers, readers_of
 from controller.contact.routing import without_addresses
+from controller.contact.templating import LetterTemplates
 from controller.contact.timing import letter_not_before
 from controller.contact.webhook import WebhookChannel
 from controller.settings import Contact
@@ -263,12 +263,10 @@ def build_dispatcher(
     links: CustomerLinks,
     directory: ContactDirectory,
     clock: Callable[[], float],
+    templates: LetterTemplates,
     addresses: CaseAddresses | None = None,
 ) -> Dispatcher:
-    """The dispatcher as configured, woken by the desk whenever it queues a notice.
-
-    SettingsError when the provider's own templates cannot be used.
-    """
+    """The dispatcher as configured, woken by the desk whenever it queues a notice."""
     postman = Postman(
         (
             MailChannel(settings.smtp, addresses=addresses),
@@ -282,7 +280,7 @@ def build_dispatcher(
                 case_id, at + settings.link_valid, language
             ),
             takes_replies=addresses is not None,
-            templates=own_templates(settings.templates, settings.provider_name),
+            templates=templates,
         ),
         next_contact_after=settings.next_contact_after,
     )

@@ -64,6 +64,14 @@ class LetterTemplates:
         self._folder = folder
         self._when_broken = when_broken
         self._environments: dict[tuple[tuple[str, Path] | None, str, bool], jinja2.Environment] = {}
+        self._broken: dict[tuple[str, str], str] = {}
+
+    @property
+    def problem(self) -> str:
+        """Which of the provider's templates failed when they were last used, and why; empty when
+        none did."""
+        every = dict.fromkeys(self._broken.values())
+        return "; ".join(f"{each}: the built-in letter is sent instead" for each in every)
 
     def write(
         self, kind: str, policy: str, values: Mapping[str, Any], language: Language
@@ -71,9 +79,14 @@ class LetterTemplates:
         """The letter of this kind to customers under `policy` (its name)."""
         if self._folder is not None:
             try:
-                return self._written(kind, (policy, self._folder), values, language)
+                written = self._written(kind, (policy, self._folder), values, language)
             except Exception as error:  # noqa: BLE001 - whatever a template does, the letter goes out
-                self._when_broken(BrokenTemplate(_where_and_why(error, self._folder)))
+                problem = BrokenTemplate(_where_and_why(error, self._folder))
+                self._broken[kind, policy] = str(problem)
+                self._when_broken(problem)
+            else:
+                self._broken.pop((kind, policy), None)
+                return written
         return self._written(kind, None, values, language)
 
     def _written(

@@ -14,6 +14,7 @@ from controller.contact.directory import ContactDirectory
 from controller.contact.links import CustomerLinks
 from controller.contact.sources.lookup import Lookup
 from controller.contact.sources.pushed import PushedTenants
+from controller.contact.templating import LetterTemplates
 from controller.settings import ControllerSettings
 from controller.storage.database import Database
 from controller.web.credentials import HostCredentials
@@ -30,6 +31,7 @@ class Services:
     desk: Desk
     clock: Callable[[], float]
     links: CustomerLinks
+    templates: LetterTemplates
     directory: ContactDirectory
     pushed: PushedTenants
     lookup: Lookup | None
@@ -39,7 +41,12 @@ class Services:
     @property
     def problems(self) -> tuple[str, ...]:
         """What was changed on disk, or is to be had elsewhere, and cannot be used."""
-        every = (self.policies.problem, self.directory.problem, self.desk.modes.problem)
+        every = (
+            self.policies.problem,
+            self.directory.problem,
+            self.desk.modes.problem,
+            self.templates.problem,
+        )
         return tuple(each for each in every if each)
 
     @property

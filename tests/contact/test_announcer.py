@@ -20,6 +20,7 @@ from controller.contact.announcer import Announcer
 from controller.contact.directory import ContactDirectory
 from controller.contact.dispatcher import build_dispatcher
 from controller.contact.links import CustomerLinks
+from controller.contact.templating import LetterTemplates
 from controller.fairshare.agreement import AgreementTerms
 from controller.settings import Contact, Mode, Smtp
 from controller.storage import announcements
@@ -112,6 +113,7 @@ async def office(
             links,
             contacts,
             lambda: made.now,
+            LetterTemplates(),
             CaseAddresses(bytes(32), "fairuse@north.example"),
         )
         made.announcer = Announcer(

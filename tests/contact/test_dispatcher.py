@@ -18,6 +18,7 @@ from controller.contact.dispatcher import build_dispatcher
 from controller.contact.links import CustomerLinks, LinkRefused
 from controller.contact.mail import MailChannel
 from controller.contact.notice import RenderedNotice
+from controller.contact.templating import LetterTemplates
 from controller.settings import Contact, Smtp
 from controller.storage import notices, tries
 from controller.tenants import TenantContact
@@ -272,7 +273,14 @@ async def test_as_configured_the_mail_holds_the_link_to_its_case_and_the_desk_wa
         )
         policies = PolicyBook(None, box.directory.plan_of, lambda: box.now)
         dispatcher = build_dispatcher(
-            settings, policies, box.database, box.desk, links, box.directory, lambda: box.now
+            settings,
+            policies,
+            box.database,
+            box.desk,
+            links,
+            box.directory,
+            lambda: box.now,
+            LetterTemplates(),
         )
         assert box.desk._ledger.outbox_changed == dispatcher.wake
         await dispatcher.send_due(NOW)

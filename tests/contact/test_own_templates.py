@@ -155,15 +155,27 @@ def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
 def test_a_template_that_breaks_later_does_not_stop_the_letter(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    terms = samples.terms(
-        templates=own_templates(str(own(tmp_path, closed=SHORT)), "Northwind Hosting")
-    )
+    templates = own_templates(str(own(tmp_path, closed=SHORT)), "Northwind Hosting")
+    terms = samples.terms(templates=templates)
     rendered("closed", terms=terms)
+    assert templates.problem == ""
     own(tmp_path, closed=f"{SHORT}\n{{{{ closed_by }}}}")
     with caplog.at_level(logging.ERROR):
         assert rendered("closed", terms=terms) == rendered("closed")
     assert f"{tmp_path}/closed.txt.j2:5: UndefinedError" in caplog.text
     assert "the built-in letter is sent instead" in caplog.text
+    assert f"{tmp_path}/closed.txt.j2:5: UndefinedError" in templates.problem
+
+
+def test_a_broken_template_is_a_problem_until_it_is_used_again_without_one(tmp_path: Path) -> None:
+    templates = own_templates(str(own(tmp_path, closed=SHORT)), "Northwind Hosting")
+    terms = samples.terms(templates=templates)
+    own(tmp_path, closed=f"{SHORT}\n{{{{ closed_by }}}}")
+    rendered("closed", terms=terms)
+    assert templates.problem.endswith(": the built-in letter is sent instead")
+    own(tmp_path, closed=f"{SHORT}\nGoodbye.")
+    rendered("closed", terms=terms)
+    assert templates.problem == ""
 
 
 def test_every_letter_that_there_is_can_be_replaced() -> None:
