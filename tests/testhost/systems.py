@@ -41,6 +41,6 @@ DEBIAN_12 = System(
     has_fairuse=True,
 )
 DEBIAN_13 = System("debian-13", "trixie", f"{_SYSTEM} linux-image-cloud-amd64")
-UBUNTU_24 = System("ubuntu-24.04", "noble", f"{_SYSTEM} linux-image-virtual")
+UBUNTU_24 = System("ubuntu-24.04", "noble", f"{_SYSTEM} linux-image-virtual initramfs-tools")
 """Debian's tools take Ubuntu's packages only where Ubuntu's archive keyring is installed."""
 SYSTEMS = {system.name: system for system in (DEBIAN_12, DEBIAN_13, UBUNTU_24)}
