@@ -11,7 +11,8 @@ each round, something to do (processor, disk, network), and measures by turns, w
 * the agent: `Sampler.read()` (discovery of cgroups included) and the encoded report;
 * C: `pread` of the very same files and the same netlink dump, with nothing made of it.
 
-Figures are processor time, medians of the rounds. With --json the last line is one object.
+The agent's clock goes on by ten seconds a round. Figures are processor time, medians of the
+rounds. With --json the last line is one object.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -169,6 +171,7 @@ async def measure(
             tenants=(TenantRule(cgroup=f"/{parent}/t{{tenant}}", interfaces=("fub{tenant}",)),),
         ),
         cgroup_root=cgroup_root,
+        monotonic=itertools.count(0.0, INTERVAL_SECONDS).__next__,
     )
     watcher = asyncio.create_task(sampler.watch_links())
     evict = ctypes.create_string_buffer(EVICTED_BYTES)

@@ -64,14 +64,16 @@ class LetterTemplates:
         self._folder = folder
         self._when_broken = when_broken
         self._environments: dict[tuple[tuple[str, Path] | None, str, bool], jinja2.Environment] = {}
-        self._broken: dict[tuple[str, str], str] = {}
+        self._broken: dict[str, tuple[tuple[str, int], ...]] = {}
+        """Problems, each with how the folder was when it showed."""
 
     @property
     def problem(self) -> str:
-        """Which of the provider's templates failed when they were last used, and why; empty when
-        none did."""
-        every = dict.fromkeys(self._broken.values())
-        return "; ".join(f"{each}: the built-in letter is sent instead" for each in every)
+        """Which of the provider's templates failed, and why; empty when none did since the last
+        change in their folder."""
+        now = _state_of(self._folder) if self._broken and self._folder else ()
+        told = [problem for problem, then in self._broken.items() if then == now]
+        return "; ".join(f"{each}: the built-in letter is sent instead" for each in told)
 
     def write(
         self, kind: str, policy: str, values: Mapping[str, Any], language: Language
@@ -79,14 +81,11 @@ class LetterTemplates:
         """The letter of this kind to customers under `policy` (its name)."""
         if self._folder is not None:
             try:
-                written = self._written(kind, (policy, self._folder), values, language)
+                return self._written(kind, (policy, self._folder), values, language)
             except Exception as error:  # noqa: BLE001 - whatever a template does, the letter goes out
                 problem = BrokenTemplate(_where_and_why(error, self._folder))
-                self._broken[kind, policy] = str(problem)
+                self._broken[str(problem)] = _state_of(self._folder)
                 self._when_broken(problem)
-            else:
-                self._broken.pop((kind, policy), None)
-                return written
         return self._written(kind, None, values, language)
 
     def _written(
@@ -125,6 +124,12 @@ class LetterTemplates:
         if key not in self._environments:
             self._environments[key] = speaking(_environment(loader_for(own), html=html), language)
         return self._environments[key].get_template(name).render(values)
+
+
+def _state_of(folder: Path) -> tuple[tuple[str, int], ...]:
+    """Its templates, each with when it was last changed."""
+    files = sorted((*folder.glob(f"*{_SUFFIX}"), *folder.glob(f"*/*{_SUFFIX}")))
+    return tuple((str(file), file.stat().st_mtime_ns) for file in files)
 
 
 def template_names() -> frozenset[str]:

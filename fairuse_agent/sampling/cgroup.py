@@ -23,9 +23,6 @@ that its quick allocator serves."""
 _ABSENT = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOTDIR)
 """Ways in which a kernel says that it has no such figure (for this cgroup, now)."""
 
-ROUNDS_UNSEEN = 6
-"""How many rounds at most a tenant's waiting is taken to be none without being read."""
-
 
 class CgroupGoneError(Exception):
     """The cgroup that these descriptors belong to was removed."""
@@ -95,29 +92,35 @@ class CgroupFiles:
                 setattr(self, slot, -1)
         self._rounds_unwaited = 0
 
-    def read(self, *, disks: bool = True) -> Counters:
+    def read(self, *, disks: bool = True, rounds_unseen: int = 0) -> Counters:
         """All counters now; `before` itself when nothing moved. Raises CgroupGoneError when the
         cgroup is gone.
 
-        `disks` False leaves the disks' counters out, where the kernel is known not to count.
+        `disks` False leaves the disks' counters out, where the kernel is known not to count. For
+        fewer than `rounds_unseen` rounds in a row, nobody is taken to wait where nobody runs.
         """
         before = self.before
         usage, text = self._read_usage()
         on_disks = self._read_disks() if disks else None
         if before is None or usage is None or usage != before.cpu:
-            return Counters(usage, self._read_throttled(text), *self._read_waiting(), on_disks)
-        # Who did not run was not held back from running. Nor did it begin to wait, if nobody did
-        # before: a wait begins by running. Except for who is woken and gets no turn at all, which
-        # is why it is looked up now and then.
-        if not 0 < self._rounds_unwaited < ROUNDS_UNSEEN:
-            throttled = before.throttled
-            if throttled is None:
-                throttled = self._read_throttled(text)
+            waiting = self._read_waiting()
+            # What began less than a tick ago shows in no total yet (collect_percpu_times in the
+            # kernel's psi.c): the next round looks too.
+            self._rounds_unwaited = 0
+            return Counters(usage, self._read_throttled(text), *waiting, on_disks)
+        # Who did not run was not held back from running.
+        throttled = before.throttled
+        if throttled is None:
+            throttled = self._read_throttled(text)
+        # Nor did it begin to wait, if nobody did before: a wait begins by running. But for who is
+        # woken and gets no turn at all, or comes here from another cgroup while it waits: that is
+        # why it is looked up now and then.
+        if not 0 < self._rounds_unwaited < rounds_unseen:
             return Counters(usage, throttled, *self._read_waiting(), on_disks)
         self._rounds_unwaited += 1
-        if on_disks is before.disks:
+        if on_disks is before.disks and throttled == before.throttled:
             return before
-        return Counters(usage, before.throttled, before.cpu_waiting, before.io_waiting, on_disks)
+        return Counters(usage, throttled, before.cpu_waiting, before.io_waiting, on_disks)
 
     def _read_waiting(self) -> tuple[int | None, int | None]:
         """What tasks waited for the processor and for disks, in microseconds."""

@@ -23,6 +23,10 @@ from fairuse_protocol.reports import DiskUsage, TenantUsage
 _NO_LINK: LinkCounters = (0, 0, 0, 0, 0, 0, 0, 0)
 _NOTHING = Counters()
 _NO_DISKS: tuple[DiskUsage, ...] = ()
+UNSEEN_SECONDS = 60.0
+"""For so long at most, the pressure of a tenant that neither ran nor waited is not read. What did
+begin to wait meanwhile is told then, as if it had in that interval; and pressure that is switched
+off meanwhile is told as no waiting until then."""
 
 
 @dataclass(slots=True)
@@ -123,7 +127,8 @@ class Tenants:
     ) -> tuple[TenantUsage, ...]:
         """Everybody's use since the last round, which took `seconds`."""
         self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
-        moved = self._read_all(disks_counted=disks_counted)
+        rounds_unseen = int(UNSEEN_SECONDS // seconds) if seconds > 0 else 0
+        moved = self._read_all(disks_counted=disks_counted, rounds_unseen=rounds_unseen)
         by_sockets = self.sockets.usage()
         usages = []
         for tenant in self._by_name.values():
@@ -168,7 +173,9 @@ class Tenants:
             net_out_packets=traffic.out_packets,
         )
 
-    def _read_all(self, *, disks_counted: bool) -> dict[CgroupFiles, Counters | None]:
+    def _read_all(
+        self, *, disks_counted: bool, rounds_unseen: int
+    ) -> dict[CgroupFiles, Counters | None]:
         """Counters of the cgroups that moved since the last round; None: it is gone.
 
         All are read before anything is made of them: a processor that goes back and forth between
@@ -177,7 +184,7 @@ class Tenants:
         moved: dict[CgroupFiles, Counters | None] = {}
         for watched in list(self._watched.values()):
             try:
-                now = watched.read(disks=disks_counted)
+                now = watched.read(disks=disks_counted, rounds_unseen=rounds_unseen)
             except CgroupGoneError:
                 moved[watched] = self._remade(watched, disks_counted=disks_counted)
                 continue

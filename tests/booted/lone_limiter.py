@@ -33,10 +33,11 @@ def start(host: Host, *, journal: str = f"{_RUN}/journal") -> None:
     a reboot."""
     host.write(f"{_RUN}/limiter.toml", _CONFIG % journal)
     host.run(
-        f"systemd-run --unit {_UNIT} --property=Type=exec"
+        f"systemd-run --collect --unit {_UNIT} --property=Type=exec"
         f" fairuse-limiter run --config {_RUN}/limiter.toml"
     )
-    host.run(f"for i in $(seq 300); do [ -S {_RUN}/socket ] && break; sleep 0.1; done")
+    is_there = f"[ -S {_RUN}/socket ]"
+    host.run(f"for i in $(seq 300); do {is_there} && break; sleep 0.1; done; {is_there}")
 
 
 def stop(host: Host) -> None:

@@ -167,14 +167,14 @@ def test_a_template_that_breaks_later_does_not_stop_the_letter(
     assert f"{tmp_path}/closed.txt.j2:5: UndefinedError" in templates.problem
 
 
-def test_a_broken_template_is_a_problem_until_it_is_used_again_without_one(tmp_path: Path) -> None:
+def test_a_broken_template_is_a_problem_until_its_folder_is_changed(tmp_path: Path) -> None:
     templates = own_templates(str(own(tmp_path, closed=SHORT)), "Northwind Hosting")
     terms = samples.terms(templates=templates)
     own(tmp_path, closed=f"{SHORT}\n{{{{ closed_by }}}}")
     rendered("closed", terms=terms)
+    rendered("reminder", terms=terms)
     assert templates.problem.endswith(": the built-in letter is sent instead")
     own(tmp_path, closed=f"{SHORT}\nGoodbye.")
-    rendered("closed", terms=terms)
     assert templates.problem == ""
 
 

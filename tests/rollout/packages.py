@@ -84,7 +84,7 @@ _WAY_TO_PACKAGES = (
     Path("/etc/hosts"),
     Path("/etc/pip.conf"),
     Path.home() / ".config/pip/pip.conf",
-    Path(os.environ.get("PIP_CERT", "/nowhere")),
+    Path(os.environ.get("PIP_CERT", "/nowhere")).absolute(),
 )
 """How this machine reaches Python's packages is its own affair; a root on it has the same way."""
 

@@ -124,9 +124,10 @@ def test_status_says_in_words_that_all_is_well(controller: HTTPServer, tmp_path:
 def test_status_says_what_is_wrong(controller: HTTPServer, tmp_path: Path) -> None:
     reasons = ("node-2 has not reported for 99 s", "tenants.toml: cannot be used")
     handler = controller.RequestHandlerClass
-    handler.answer = msgspec.structs.replace(WELL, reasons=reasons)  # type: ignore[attr-defined] # this test's own handler
+    handler.answer = msgspec.structs.replace(WELL, reasons=reasons, paused=True)  # type: ignore[attr-defined] # this test's own handler
     _, said = play(tmp_path, controller, "fairuse.fairuse.status")
-    assert '"verdict": "node-2 has not reported for 99 s; tenants.toml: cannot be used"' in said
+    told = "; ".join((*reasons, "all enforcement is paused"))
+    assert f'"verdict": "{told}"' in said
 
 
 def test_a_missing_certificate_is_named_with_its_variable(

@@ -12,15 +12,18 @@ from hypothesis import strategies as st
 
 from fairuse_agent.sampling import cgroup
 from fairuse_agent.sampling.round import Sampler
+from fairuse_agent.sampling.tenants import UNSEEN_SECONDS
 from fairuse_protocol.reports import DiskUsage
 from tests.sampling.hosts import FolderHost, pressure, start, write_a
+
+ROUNDS_UNSEEN = int(UNSEEN_SECONDS // 10)
 
 
 def idle(host: FolderHost, opened: list[Sampler]) -> Sampler:
     """A sampler that has seen its tenant do nothing, and taken that for granted."""
     write_a(host, usage=1000)
     sampler = start(host, opened)
-    for _ in range(2):
+    for _ in range(3):
         host.next(sampler)
     return sampler
 
@@ -29,7 +32,7 @@ def test_an_idle_tenant_is_reported_with_nothing_used_and_nobody_waiting(
     host: FolderHost, opened: list[Sampler]
 ) -> None:
     sampler = idle(host, opened)
-    for _ in range(2 * cgroup.ROUNDS_UNSEEN):
+    for _ in range(2 * ROUNDS_UNSEEN):
         (tenant,) = host.next(sampler).tenants
         assert (tenant.cpu_seconds, tenant.cpu_throttled_seconds, tenant.disks) == (0, 0, ())
         assert (tenant.cpu_waiting_seconds, tenant.io_waiting_seconds) == (0, 0)
@@ -46,7 +49,7 @@ def test_an_idle_tenants_pressure_is_not_read_in_every_round(
         return os.pread(descriptor, size, offset)
 
     monkeypatch.setattr(cgroup, "pread", pread)
-    rounds = 2 * cgroup.ROUNDS_UNSEEN
+    rounds = 2 * ROUNDS_UNSEEN
     for _ in range(rounds):
         host.next(sampler)
     assert read.count("cpu.stat") == read.count("io.stat") == rounds
@@ -65,7 +68,7 @@ def test_a_tenant_that_is_stuck_without_running_waits_in_every_round(
     host: FolderHost, opened: list[Sampler]
 ) -> None:
     sampler = idle(host, opened)
-    for turn in range(1, 2 * cgroup.ROUNDS_UNSEEN):
+    for turn in range(1, 2 * ROUNDS_UNSEEN):
         write_a(host, usage=2000, waiting=4_000_000 * turn)
         assert host.next(sampler).tenants[0].io_waiting_seconds == 8.0, turn
 
@@ -74,11 +77,11 @@ def test_a_tenant_that_is_woken_and_never_gets_its_turn_is_found_before_long(
     host: FolderHost, opened: list[Sampler]
 ) -> None:
     sampler, waited = idle(host, opened), list[float | None]()
-    for turn in range(1, 2 * cgroup.ROUNDS_UNSEEN):
+    for turn in range(1, 2 * ROUNDS_UNSEEN):
         write_a(host, usage=1000, waiting=10_000_000 * turn)
         waited.append(host.next(sampler).tenants[0].cpu_waiting_seconds)
     found = waited.index(10.0)
-    assert found < cgroup.ROUNDS_UNSEEN
+    assert found < ROUNDS_UNSEEN
     assert set(waited[found:]) == {10.0}
 
 
@@ -112,6 +115,41 @@ def test_a_cgroup_that_is_remade_while_idle_is_asked_everything_anew(
     watched.open_missing()
     host.tenant("a", v2__cpu_pressure=pressure(2_000_000))
     assert host.next(sampler).tenants[0].cpu_waiting_seconds == 2.0
+
+
+def test_a_wait_that_began_too_late_for_the_kernels_total_is_seen_in_the_next_round(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    sampler = idle(host, opened)
+    write_a(host, usage=1020)
+    host.next(sampler)
+    for turn in range(1, 2 * ROUNDS_UNSEEN):
+        write_a(host, usage=1020, waiting=5_000_000 * turn)
+        assert host.next(sampler).tenants[0].io_waiting_seconds == 10.0, turn
+
+
+def test_throttling_that_begins_to_be_counted_while_nobody_runs_is_counted_from_its_first(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    write_a(host, usage=1000)
+    host.tenant("a", v2__cpu_stat="usage_usec 1000\n")
+    sampler = start(host, opened)
+    for _ in range(3):
+        host.next(sampler)
+    host.tenant("a", v2__cpu_stat="usage_usec 1000\nthrottled_usec 0\n")
+    host.next(sampler)
+    host.tenant("a", v2__cpu_stat="usage_usec 2001000\nthrottled_usec 5000000\n")
+    (tenant,) = host.next(sampler).tenants
+    assert (tenant.cpu_seconds, tenant.cpu_throttled_seconds) == (2.0, 5.0)
+
+
+def test_where_rounds_are_far_apart_everybody_is_asked_everything(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    sampler = idle(host, opened)
+    write_a(host, usage=1000, waiting=20_000_000)
+    told = host.next(sampler, seconds=UNSEEN_SECONDS).tenants[0]
+    assert told.cpu_waiting_seconds == 20.0
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=40)

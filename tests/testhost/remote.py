@@ -105,7 +105,9 @@ class Remote:
 
     def forget_connection(self) -> None:
         """Before a reboot: the next command connects anew."""
-        subprocess.run([*self._ssh(), "-O", "exit"], capture_output=True, timeout=20, check=False)
+        leave = [*self._ssh(), "-O", "exit"]
+        if subprocess.run(leave, capture_output=True, timeout=20, check=False).returncode:
+            return  # There is no master.
         # It is answered before the master has gone, which takes its socket away when it goes.
         give_up = time.monotonic() + _GOING_SECONDS
         while self._control.exists() and time.monotonic() < give_up:
