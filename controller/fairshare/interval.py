@@ -124,7 +124,10 @@ _NO_CONTENTION = Contention(harmed={}, waiting_sum=0.0, total_excess=0.0, causes
 def judge(
     measured: Measured, rule: Rule, entitlements: Entitlements | None = None
 ) -> list[Interval]:
-    """Judge every interval of a table; `entitlements` are what agreements add, row by row."""
+    """Judge every interval of a table, which may have none; `entitlements` are what agreements add,
+    row by row."""
+    if not len(measured.spans.seconds):
+        return []
     contentions: list[dict[Resource, Contention]] = [{} for _ in measured.spans.seconds]
     counting: list[set[tuple[Resource, str]]] = [set() for _ in measured.spans.seconds]
     if len(measured.weights):

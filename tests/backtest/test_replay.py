@@ -122,6 +122,23 @@ def test_the_outcome_does_not_depend_on_how_samples_were_batched(
     assert events_of(directory) == whole
 
 
+@pytest.mark.parametrize("block_bytes", [300, 10_000_000])
+def test_hosts_without_tenants_are_nobodys_business_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    empty = [Interval(one.ended_at, {}, host=host) for host in ("h0", "h9") for one in two_hosts()]
+    before = [Interval(START - (20 - at) * MINUTE, {}, host="h1") for at in range(20)]
+    alone = events_of(record(tmp_path / "alone", two_hosts()))
+    every = sorted([*before, *empty, *two_hosts()], key=lambda one: (one.ended_at, one.host))
+    monkeypatch.setattr(tables, "_CSV_BLOCK_BYTES", block_bytes)
+    assert events_of(record(tmp_path / "with", every)) == alone
+
+
+def test_a_fleet_without_tenants_brings_nothing_about(tmp_path: Path) -> None:
+    calm = [Interval(START + at * MINUTE, {}, host=f"h{at % 3}") for at in range(9)]
+    assert events_of(record(tmp_path, calm)) == []
+
+
 def shuffled(
     rows: list[dict[str, object]], seed: int, key: Callable[..., object]
 ) -> list[dict[str, object]]:
