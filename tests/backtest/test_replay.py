@@ -126,7 +126,8 @@ def test_the_outcome_does_not_depend_on_how_samples_were_batched(
 def test_hosts_without_tenants_are_nobodys_business_wherever_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
 ) -> None:
-    empty = [Interval(one.ended_at, {}, host=host) for host in ("h0", "h9") for one in two_hosts()]
+    times = {one.ended_at for one in two_hosts()}
+    empty = [Interval(at, {}, host=host) for host in ("h0", "h9") for at in times]
     before = [Interval(START - (20 - at) * MINUTE, {}, host="h1") for at in range(20)]
     alone = events_of(record(tmp_path / "alone", two_hosts()))
     every = sorted([*before, *empty, *two_hosts()], key=lambda one: (one.ended_at, one.host))
