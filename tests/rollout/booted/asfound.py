@@ -25,8 +25,11 @@ _LISTED = (
     " -o -type l -printf '%p -> %l\\n' -o -type d -printf '%p/ %m %U %G\\n'"
 )
 _CONTENTS = "find /etc -xdev -type f -exec sha256sum {} + | awk '{print $2, $1}'"
-# A transient unit is somebody's who is logged in.
-_UNIT_FILES = "systemctl list-unit-files --no-legend --plain | grep -v ' transient '"
+# A transient unit is somebody's who is logged in. Emulated hosts that boot side by side take longer
+# to answer than the 25 s that systemctl waits.
+_UNIT_FILES = (
+    "SYSTEMD_BUS_TIMEOUT=100 systemctl list-unit-files --no-legend --plain | grep -v ' transient '"
+)
 _TRACES = (
     "systemctl list-units --all --no-legend --plain 'fairuse*';"
     # udev's links name the test host's own disk.
