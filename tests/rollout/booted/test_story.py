@@ -59,7 +59,10 @@ def test_check_mode_promises_changes_and_makes_none(
     assert AsFound.now(operator.controller) == before[operator.controller.name]
 
 
-def test_a_rollout_enrols_the_host_which_reports_and_is_only_watched(operator: Operator) -> None:
+def test_a_rollout_enrols_the_host_which_reports_and_is_only_watched(
+    operator: Operator, before: dict[str, AsFound]
+) -> None:
+    assert before.keys() == {host.name for host in operator.hosts}
     played = operator.play("controller", "rollout")
     for node in operator.nodes:
         assert node.read("/var/lib/fairuse-agent/credential").strip() not in played.output
