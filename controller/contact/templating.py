@@ -9,6 +9,7 @@ A template that fails never stops a letter: the built-in one is written instead.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import textwrap
@@ -84,7 +85,9 @@ class LetterTemplates:
                 return self._written(kind, (policy, self._folder), values, language)
             except Exception as error:  # noqa: BLE001 - whatever a template does, the letter goes out
                 problem = BrokenTemplate(_where_and_why(error, self._folder))
-                self._broken[str(problem)] = _state_of(self._folder)
+                state = _state_of(self._folder)
+                self._broken = {it: then for it, then in self._broken.items() if then == state}
+                self._broken[str(problem)] = state
                 self._when_broken(problem)
         return self._written(kind, None, values, language)
 
@@ -129,7 +132,11 @@ class LetterTemplates:
 def _state_of(folder: Path) -> tuple[tuple[str, int], ...]:
     """Its templates, each with when it was last changed."""
     files = sorted((*folder.glob(f"*{_SUFFIX}"), *folder.glob(f"*/*{_SUFFIX}")))
-    return tuple((str(file), file.stat().st_mtime_ns) for file in files)
+    state = []
+    for file in files:
+        with contextlib.suppress(OSError):  # It went meanwhile, or leads nowhere.
+            state.append((str(file), file.stat().st_mtime_ns))
+    return tuple(state)
 
 
 def template_names() -> frozenset[str]:

@@ -171,6 +171,7 @@ def test_a_broken_template_is_a_problem_until_its_folder_is_changed(tmp_path: Pa
     templates = own_templates(str(own(tmp_path, closed=SHORT)), "Northwind Hosting")
     terms = samples.terms(templates=templates)
     own(tmp_path, closed=f"{SHORT}\n{{{{ closed_by }}}}")
+    (tmp_path / "_leads-nowhere.txt.j2").symlink_to(tmp_path / "none")
     rendered("closed", terms=terms)
     rendered("reminder", terms=terms)
     assert templates.problem.endswith(": the built-in letter is sent instead")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.testhost import cache, image
-from tests.testhost.systems import DEBIAN_12, System
+from tests.testhost.systems import DEBIAN_12, TO_BUILD_WHEELS, System
 
 _TREE = (
     *("fairuse_protocol", "fairuse_agent", "controller", "fairuse_cli", "deploy/systemd"),
@@ -63,7 +63,7 @@ def _numbered_tree(version: str, scratch: Path) -> Path:
 def _build_inside(system: System, tree: Path, root: Path, out: Path) -> None:
     """What `make wheelhouse` does on a machine of that system, in a root of it."""
     root.mkdir()
-    packed = image.root(system.suite, system.to_build_wheels)
+    packed = image.root(system.suite, TO_BUILD_WHEELS)
     _run(["tar", "-x", "-f", packed, "-C", root, "--numeric-owner"])
     shutil.copytree(tree, root / "tree")
     (root / "out").mkdir()

@@ -14,7 +14,7 @@ _FOR_FAIRUSES_OWN_TESTS = (
     " qemu-system-x86 ipxe-qemu systemd-container"
     " lvm2 mdadm cryptsetup-bin dmsetup less nano"
 )
-_TO_BUILD_WHEELS = (
+TO_BUILD_WHEELS = (
     "ca-certificates python3 python3-venv python3-dev gcc libc6-dev pkg-config"
     " libsystemd-dev libvirt-dev libldap-dev libsasl2-dev"
 )
@@ -31,7 +31,6 @@ class System:
     clsact, police, matchall, ifb, mirred, device mapper, RAID, and nftables' socket expression."""
     has_fairuse: bool = False
     """The image brings third parties' wheels, and the tests' own. Others are bare."""
-    to_build_wheels: str = _TO_BUILD_WHEELS
 
 
 DEBIAN_12 = System(
