@@ -11,7 +11,14 @@ import psutil
 
 from fairuse_agent.sampling import parse
 from fairuse_agent.sampling.disks import DiskNames
-from fairuse_agent.sampling.netlink import LinkCounters, QueueCounters, RouteSocket
+from fairuse_agent.sampling.netlink import (
+    NO_LINK,
+    LinkCounters,
+    LinkFigures,
+    QueueCounters,
+    RouteSocket,
+    figures,
+)
 from fairuse_agent.sampling.parse import increase
 from fairuse_agent.sampling.tenants import waiting_seconds
 from fairuse_agent.sampling.uplinks import find_uplinks, link_speed, queue_interfaces
@@ -19,7 +26,6 @@ from fairuse_agent.settings import Host
 from fairuse_protocol.reports import Capacity, DiskActivity, HostUsage, UplinkActivity
 
 _FLAT_BYTES = 1024
-_NO_LINK: LinkCounters = (0, 0, 0, 0, 0, 0, 0, 0)
 _NO_QUEUE = QueueCounters(0, 0, 0, 0)
 
 
@@ -119,7 +125,8 @@ class HostMeter:
             uplinks=tuple(
                 _uplink(
                     name,
-                    (links_before.get(by_name[name], _NO_LINK), links[by_name[name]]),
+                    figures(links_before.get(by_name[name], NO_LINK)),
+                    figures(links[by_name[name]]),
                     [_queue_gained(queue, before, now) for queue in queues],
                 )
                 for name, queues in self._uplinks.items()
@@ -218,18 +225,18 @@ def _disk(
 
 
 def _uplink(
-    name: str, links: tuple[LinkCounters, LinkCounters], queues: list[QueueCounters]
+    name: str, before: LinkFigures, now: LinkFigures, queues: list[QueueCounters]
 ) -> UplinkActivity:
-    """`links` are the interface's counters then and now, `queues` what each of its queues did."""
-    old, link = links
+    """`queues` is what each of its queues did."""
+    dropped = increase(before.out_dropped_packets, now.out_dropped_packets)
     return UplinkActivity(
         interface=name,
-        in_bytes=increase(old[2], link[2]),
-        in_packets=increase(old[0], link[0]),
-        in_dropped_packets=increase(old[6], link[6]),
-        out_bytes=increase(old[3], link[3]),
-        out_packets=increase(old[1], link[1]),
-        out_dropped_packets=increase(old[7], link[7]) + sum(queue.dropped for queue in queues),
+        in_bytes=increase(before.in_bytes, now.in_bytes),
+        in_packets=increase(before.in_packets, now.in_packets),
+        in_dropped_packets=increase(before.in_dropped_packets, now.in_dropped_packets),
+        out_bytes=increase(before.out_bytes, now.out_bytes),
+        out_packets=increase(before.out_packets, now.out_packets),
+        out_dropped_packets=dropped + sum(queue.dropped for queue in queues),
         out_delayed_packets=sum(queue.over_limit + queue.requeued for queue in queues),
         out_queued_bytes=sum(queue.queued_bytes for queue in queues),
     )

@@ -33,21 +33,43 @@ _STATS_REQUEST = struct.Struct("=IHHII BxHII")
 _QDISC_REQUEST = struct.Struct("=IHHII BxHiIII")
 _LINK_REQUEST = struct.Struct("=IHHII BxHiII")
 _NAMESPACE_REQUEST = struct.Struct("=IHHII BxxxHHI")
-_LINK_STATS = struct.Struct("=IHHII BxHII HH 8Q")
-"""Header, if_stats_msg (family, index, filter), attribute header, and the first eight counters:
-packets in, out, bytes in, out, errors in, out, dropped in, out (of the interface itself)."""
+_LINK_STATS = struct.Struct("=IHHI4x 4xI4x 2xH 64s")
+"""Length, type, flags and number of the header, if_stats_msg's index, the attribute's type, and
+the first eight counters."""
+_LINK_FIGURES = struct.Struct("=8Q")
 _ATTRIBUTE = struct.Struct("=HH")
 _QUEUE = struct.Struct("=IIIII")
 _TCMSG_BYTES, _IFINFOMSG_BYTES, _RTGENMSG_BYTES = 20, 16, 4
 _NUMBER = struct.Struct("=i")
 
 _BUFFER_BYTES = 64 * 1024
-"""The same for every receive: the kernel sizes a dump's parts by the largest buffer it saw."""
+"""The same for every receive: the kernel sizes a dump's parts by the largest buffer it saw. What
+is decoded may be shorter than its layout, so there is room for one behind it."""
 _TIMEOUT_SECONDS = 2.0
 _TRIES = 3
 
-LinkCounters = tuple[int, int, int, int, int, int, int, int]
-"""Packets in, out; bytes in, out; errors in, out; dropped in, out, as the interface counts."""
+LinkCounters = bytes
+"""An interface's counters as the kernel wrote them: of most it matters only that none moved."""
+NO_LINK: LinkCounters = bytes(_LINK_FIGURES.size)
+"""The counters of an interface that was just made."""
+
+
+class LinkFigures(NamedTuple):
+    """What an interface's counters say; in and out as the interface sees it."""
+
+    in_packets: int
+    out_packets: int
+    in_bytes: int
+    out_bytes: int
+    in_errors: int
+    out_errors: int
+    in_dropped_packets: int
+    out_dropped_packets: int
+
+
+def figures(counters: LinkCounters) -> LinkFigures:
+    """The numbers in an interface's counters."""
+    return LinkFigures(*_LINK_FIGURES.unpack(counters))
 
 
 class QueueCounters(NamedTuple):
@@ -64,7 +86,7 @@ class RouteSocket:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self._buffer = bytearray(_BUFFER_BYTES)
+        self._buffer = bytearray(_BUFFER_BYTES + _LINK_STATS.size)
         self._sequence = 0
 
     def link_counters(self) -> tuple[dict[int, LinkCounters], bool]:
@@ -140,7 +162,7 @@ class RouteSocket:
         connection, answer = self._connected(), b""
         connection.send(request)
         while True:
-            received = connection.recv_into(self._buffer)
+            received = connection.recv_into(self._buffer, _BUFFER_BYTES)
             length, kind, _, sequence, _ = _HEADER.unpack_from(self._buffer)
             if sequence != self._sequence:
                 continue
@@ -173,19 +195,18 @@ class RouteSocket:
                 _LINK_64_FILTER,
             )
         )  # fmt: skip
-        whole, unpack = True, _LINK_STATS.unpack_from
+        whole, unpack, size = True, _LINK_STATS.unpack_from, _LINK_STATS.size
         while True:
-            received, offset = connection.recv_into(buffer), 0
+            received, offset = connection.recv_into(buffer, _BUFFER_BYTES), 0
             while offset + 16 <= received:
-                length, kind, flags, sequence, _ = _HEADER.unpack_from(buffer, offset)
+                length, kind, flags, sequence, index, told, counters = unpack(buffer, offset)
                 if length < 16:
                     raise OSError(errno.EBADMSG, "netlink message without a length")
                 if flags & _NLM_F_DUMP_INTR:
                     whole = False
-                if kind == _RTM_NEWSTATS and length >= _LINK_STATS.size:
-                    message = unpack(buffer, offset)
-                    if message[10] == _IFLA_STATS_LINK_64:
-                        links[message[7]] = message[11:]
+                if kind == _RTM_NEWSTATS and length >= size:
+                    if told == _IFLA_STATS_LINK_64:
+                        links[index] = counters
                 elif sequence != self._sequence:
                     pass
                 elif kind == _NLMSG_DONE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +12,7 @@ from fairuse_agent.sampling.cgroup import CgroupFiles, CgroupGoneError
 from fairuse_agent.sampling.counters import JUST_MADE, Counters, gained, together
 from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.ipaccounting import IpCounters
-from fairuse_agent.sampling.netlink import LinkCounters
+from fairuse_agent.sampling.netlink import NO_LINK, LinkCounters, figures
 from fairuse_agent.sampling.parse import DiskCounters, increase
 from fairuse_agent.sampling.rundelay import RunDelay
 from fairuse_agent.sampling.socketuse import NO_TRAFFIC, SocketUse
@@ -20,7 +20,6 @@ from fairuse_agent.tenancy.owner import Owner, weight_of
 from fairuse_protocol.limits import TenantPlace
 from fairuse_protocol.reports import DiskUsage, TenantUsage
 
-_NO_LINK: LinkCounters = (0, 0, 0, 0, 0, 0, 0, 0)
 _NOTHING = Counters()
 _NO_DISKS: tuple[DiskUsage, ...] = ()
 UNSEEN_SECONDS = 60.0
@@ -37,8 +36,6 @@ class Tenant:
     weight: float
     cgroups: list[CgroupFiles]
     links: list[int]
-    still: TenantUsage | None = None
-    """What is reported while nothing of it moves; None until it was made."""
 
 
 class Tenants:
@@ -51,6 +48,12 @@ class Tenants:
         self._run_delay = run_delay
         self._watched: dict[str, CgroupFiles] = {}
         self._by_name: dict[str, Tenant] = {}
+        self._by_cgroup: dict[CgroupFiles, str] = {}
+        self._by_link: dict[int, str] = {}
+        self._still: dict[str, TenantUsage | None] = {}
+        """What is reported of a tenant while nothing of it moves; None until that was made."""
+        self._moved_last: Set[str] = frozenset()
+        """Those that were not still in the last round."""
         self.sockets = SocketUse()
         """The network's part of those that have no interface."""
         self._most_microseconds = 0.0
@@ -78,6 +81,7 @@ class Tenants:
         for index, owner in links.items():
             _parts(by_name, owner).links.append((index, owner))
         self._by_name = {name: parts.together(name) for name, parts in by_name.items()}
+        self._note_whose()
         self.sockets.arrange(
             {
                 name: [watched.path for watched in tenant.cgroups]
@@ -115,6 +119,7 @@ class Tenants:
         for path in list(self._watched):
             self._forget(path)
         self._by_name = {}
+        self._note_whose()
 
     def usage(
         self,
@@ -129,22 +134,38 @@ class Tenants:
         self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
         rounds_unseen = int(UNSEEN_SECONDS // seconds) if seconds > 0 else 0
         moved = self._read_all(disks_counted=disks_counted, rounds_unseen=rounds_unseen)
-        by_sockets = self.sockets.usage()
-        usages = []
-        for tenant in self._by_name.values():
-            traffic = by_sockets.get(tenant.name, NO_TRAFFIC)
-            for index in tenant.links:
-                counted, before = links_now.get(index), links_before.get(index, _NO_LINK)
-                if counted is not None and counted != before:
-                    traffic = _with_link(traffic, before, counted)
-            if traffic != NO_TRAFFIC or not moved.keys().isdisjoint(tenant.cgroups):
-                tenant.still = None
-                usages.append(self._usage(tenant, moved, traffic, seconds, disk_names))
-                continue
-            if tenant.still is None:
-                tenant.still = self._usage(tenant, moved, traffic, seconds, disk_names)
-            usages.append(tenant.still)
-        return tuple(usages)
+        traffic = self._traffic(links_before, links_now)
+        active = {self._by_cgroup[watched] for watched in moved} | traffic.keys()
+        usages = dict(self._still)
+        # Most tenants do nothing: nothing of theirs is touched here.
+        for name in active | self._moved_last:
+            tenant = self._by_name[name]
+            through = traffic.get(name, NO_TRAFFIC)
+            usages[name] = self._usage(tenant, moved, through, seconds, disk_names)
+            if name not in active:
+                self._still[name] = usages[name]
+        self._moved_last = active
+        return tuple(usage for usage in usages.values() if usage is not None)
+
+    def _traffic(
+        self, links_before: Mapping[int, LinkCounters], links_now: Mapping[int, LinkCounters]
+    ) -> dict[str, IpCounters]:
+        """Of those tenants that had any."""
+        traffic = {name: used for name, used in self.sockets.usage().items() if used != NO_TRAFFIC}
+        before = links_before.get
+        for index, counted in links_now.items():
+            if counted != before(index, NO_LINK) and (name := self._by_link.get(index)):
+                so_far = traffic.get(name, NO_TRAFFIC)
+                traffic[name] = _with_link(so_far, before(index, NO_LINK), counted)
+        return traffic
+
+    def _note_whose(self) -> None:
+        """Whose each cgroup and interface is; of nobody is it known what stillness looks like."""
+        tenants = self._by_name.values()
+        self._by_cgroup = {files: each.name for each in tenants for files in each.cgroups}
+        self._by_link = {index: each.name for each in tenants for index in each.links}
+        self._still = dict.fromkeys(self._by_name)
+        self._moved_last = self._still.keys()
 
     def _usage(
         self,
@@ -236,11 +257,12 @@ class Tenants:
 
 def _with_link(traffic: IpCounters, before: LinkCounters, now: LinkCounters) -> IpCounters:
     # What the host's end receives is what the tenant sent.
+    old, new = figures(before), figures(now)
     return IpCounters(
-        in_bytes=traffic.in_bytes + increase(before[3], now[3]),
-        out_bytes=traffic.out_bytes + increase(before[2], now[2]),
-        in_packets=traffic.in_packets + increase(before[1], now[1]),
-        out_packets=traffic.out_packets + increase(before[0], now[0]),
+        in_bytes=traffic.in_bytes + increase(old.out_bytes, new.out_bytes),
+        out_bytes=traffic.out_bytes + increase(old.in_bytes, new.in_bytes),
+        in_packets=traffic.in_packets + increase(old.out_packets, new.out_packets),
+        out_packets=traffic.out_packets + increase(old.in_packets, new.in_packets),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 from fairuse_agent.sampling.netlink import LinkCounters, QueueCounters, RouteSocket
@@ -15,6 +16,13 @@ DISK = "254:0"
 
 def pressure(total: int) -> str:
     return f"some avg10=0.00 avg60=0.00 avg300=0.00 total={total}\nfull total=0\n"
+
+
+def counted(
+    *, in_packets: int = 0, out_packets: int = 0, in_bytes: int = 0, out_bytes: int = 0
+) -> LinkCounters:
+    """An interface's counters as the kernel writes them."""
+    return struct.pack("=8Q", in_packets, out_packets, in_bytes, out_bytes, 0, 0, 0, 0)
 
 
 class SilentRoute(RouteSocket):

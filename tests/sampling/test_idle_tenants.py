@@ -14,7 +14,7 @@ from fairuse_agent.sampling import cgroup
 from fairuse_agent.sampling.round import Sampler
 from fairuse_agent.sampling.tenants import UNSEEN_SECONDS
 from fairuse_protocol.reports import DiskUsage
-from tests.sampling.hosts import FolderHost, pressure, start, write_a
+from tests.sampling.hosts import FolderHost, counted, pressure, start, write_a
 
 ROUNDS_UNSEEN = int(UNSEEN_SECONDS // 10)
 
@@ -99,9 +99,9 @@ def test_a_packet_to_an_idle_tenant_is_counted_once(
     host: FolderHost, opened: list[Sampler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.if_indextoname", lambda index: "la")
-    host.route.links = {7: (0, 0, 0, 0, 0, 0, 0, 0)}
+    host.route.links = {7: counted()}
     sampler = idle(host, opened)
-    host.route.links = {7: (0, 1, 0, 60, 0, 0, 0, 0)}
+    host.route.links = {7: counted(out_packets=1, out_bytes=60)}
     assert host.next(sampler).tenants[0].net_in_bytes == 60
     assert host.next(sampler).tenants[0].net_in_bytes == 0
 

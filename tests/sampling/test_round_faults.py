@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fairuse_agent.sampling import cgroup
-from fairuse_agent.sampling.netlink import LinkCounters, QueueCounters
+from fairuse_agent.sampling.netlink import QueueCounters
 from fairuse_agent.sampling.round import Sampler
 from fairuse_protocol.reports import DiskUsage
-from tests.sampling.hosts import FolderHost, start, write_a
+from tests.sampling.hosts import FolderHost, counted, start, write_a
 
 
 def test_a_round_gives_differences_over_the_interval(
@@ -166,17 +166,13 @@ def test_a_silent_network_side_is_noted_and_counts_nothing(
     assert found.notes[0] == "interface counters could not be read: timed out"
 
 
-def carried(out_bytes: int) -> LinkCounters:
-    return (0, 0, out_bytes, 0, 0, 0, 0, 0)
-
-
 LOOPBACK = socket.if_nametoindex("lo")  # for the rules of hosts.py it is tenant "o"'s
 
 
 def test_after_a_failed_round_amounts_and_seconds_still_belong_together(
     host: FolderHost, opened: list[Sampler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host.route.links = {LOOPBACK: carried(0)}
+    host.route.links = {LOOPBACK: counted(in_bytes=0)}
     write_a(host, usage=0)
     sampler = start(host, opened)
 
@@ -186,16 +182,16 @@ def test_after_a_failed_round_amounts_and_seconds_still_belong_together(
     with monkeypatch.context() as patch:
         patch.setattr("fairuse_agent.sampling.host._busy_seconds", fail)
         write_a(host, usage=10**6)
-        host.route.links = {LOOPBACK: carried(1000)}
+        host.route.links = {LOOPBACK: counted(in_bytes=1000)}
         host.now += 10
         with pytest.raises(ValueError, match="odd line"):
             sampler.read()
     write_a(host, usage=2 * 10**6)
-    host.route.links = {LOOPBACK: carried(2000)}
+    host.route.links = {LOOPBACK: counted(in_bytes=2000)}
     host.now += 10
     assert sampler.read() is None, "what the failed round read is a baseline for nothing"
     write_a(host, usage=3 * 10**6)
-    host.route.links = {LOOPBACK: carried(3000)}
+    host.route.links = {LOOPBACK: counted(in_bytes=3000)}
     found = host.next(sampler)
     use = {tenant.tenant: tenant for tenant in found.tenants}
     assert (found.started_at, found.seconds) == (1e9 + 1020, 10)
@@ -206,11 +202,11 @@ def test_after_a_failed_round_amounts_and_seconds_still_belong_together(
 def test_what_an_unread_interface_gained_is_never_told_as_one_intervals(
     host: FolderHost, opened: list[Sampler]
 ) -> None:
-    host.route.links = {LOOPBACK: carried(0)}
+    host.route.links = {LOOPBACK: counted(in_bytes=0)}
     sampler = start(host, opened)
 
     def out(total: int) -> tuple[int, int, tuple[str, ...]]:
-        host.route.links = {LOOPBACK: carried(total)}
+        host.route.links = {LOOPBACK: counted(in_bytes=total)}
         found = host.next(sampler)
         return found.tenants[0].net_out_bytes, found.usage.uplinks[0].in_bytes, found.notes
 
@@ -229,30 +225,30 @@ def test_what_an_unread_interface_gained_is_never_told_as_one_intervals(
 def test_an_interface_that_a_torn_list_lacked_is_not_told_twice_as_busy(
     host: FolderHost, opened: list[Sampler]
 ) -> None:
-    host.route.links = {LOOPBACK: carried(0)}
+    host.route.links = {LOOPBACK: counted(in_bytes=0)}
     sampler = start(host, opened)
     host.route.links, host.route.whole = {}, False
     assert host.next(sampler).tenants[0].net_out_bytes == 0
-    host.route.links, host.route.whole = {LOOPBACK: carried(2000)}, True
+    host.route.links, host.route.whole = {LOOPBACK: counted(in_bytes=2000)}, True
     found = host.next(sampler)
     assert found.tenants[0].net_out_bytes == 0
     assert "1 interfaces count from now: the last round missed them" in found.notes
-    host.route.links = {LOOPBACK: carried(3000)}
+    host.route.links = {LOOPBACK: counted(in_bytes=3000)}
     assert host.next(sampler).tenants[0].net_out_bytes == 1000
 
 
 def test_a_torn_list_still_counts_what_is_in_it(host: FolderHost, opened: list[Sampler]) -> None:
     sampler = start(host, opened)
-    host.route.links, host.route.whole = {LOOPBACK: carried(700)}, False
+    host.route.links, host.route.whole = {LOOPBACK: counted(in_bytes=700)}, False
     assert host.next(sampler).tenants[0].net_out_bytes == 700, "made in this interval"
-    host.route.links = {LOOPBACK: carried(1000)}
+    host.route.links = {LOOPBACK: counted(in_bytes=1000)}
     assert host.next(sampler).tenants[0].net_out_bytes == 300
 
 
 def test_a_queue_that_could_not_be_read_once_is_not_billed_for_its_whole_life(
     host: FolderHost, opened: list[Sampler]
 ) -> None:
-    host.route.links = {LOOPBACK: carried(0)}
+    host.route.links = {LOOPBACK: counted(in_bytes=0)}
     host.route.queue = QueueCounters(0, 5000, 0, 0)
     sampler = start(host, opened)
     host.route.queue = OSError(errno.EIO, "no answer")
