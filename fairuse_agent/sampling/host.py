@@ -34,6 +34,7 @@ class _Reading:
     """Host counters at one moment."""
 
     busy_seconds: float = 0.0
+    idle_seconds: float = 0.0
     cpu_waiting: int | None = None
     io_waiting: int | None = None
     disks: dict[str, tuple[int, int, int, int, float | None]] = field(default_factory=dict)
@@ -99,8 +100,10 @@ class HostMeter:
         names, by index.
         """
         notes: list[str] = []
+        busy_seconds, idle_seconds = _processor_seconds()
         now = _Reading(
-            busy_seconds=_busy_seconds(),
+            busy_seconds=busy_seconds,
+            idle_seconds=idle_seconds,
             cpu_waiting=self._read_pressure("cpu"),
             io_waiting=self._read_pressure("io"),
             disks=self._read_disks(),
@@ -115,7 +118,7 @@ class HostMeter:
         self.notes = (*self.disks.notes, *notes)
         return HostUsage(
             capacity=self.capacity,
-            cpu_busy_seconds=max(0.0, now.busy_seconds - before.busy_seconds),
+            cpu_busy_seconds=_busy_share(before, now) * seconds * self.capacity.cpu_cores,
             cpu_waiting_seconds=_waited(before.cpu_waiting, now.cpu_waiting, seconds),
             io_waiting_seconds=_waited(before.io_waiting, now.io_waiting, seconds),
             disks=tuple(
@@ -166,10 +169,19 @@ class HostMeter:
         }
 
 
-def _busy_seconds() -> float:
-    """Processor time spent on something, by all cores since boot. Guests' time is in `user`."""
+def _processor_seconds() -> tuple[float, float]:
+    """Spent on something and on nothing, by all cores since boot. Guests' time is in `user`."""
     times = psutil.cpu_times()
-    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+    busy = times.user + times.nice + times.system + times.irq + times.softirq
+    return float(busy), float(times.idle + times.iowait)
+
+
+def _busy_share(before: _Reading, now: _Reading) -> float:
+    """Part of the time that the processors had. A host that is itself a guest has less than passed:
+    some is stolen from it, or never shows where no steal is told (its ticks are lost)."""
+    busy = max(0.0, now.busy_seconds - before.busy_seconds)
+    idle = max(0.0, now.idle_seconds - before.idle_seconds)
+    return busy / (busy + idle) if busy else 0.0
 
 
 def _open_pressure(proc_root: Path, name: str) -> int | None:

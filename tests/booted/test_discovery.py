@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.booted import looks
+from tests.booted.looks import AGENT, CONFIG, looked, names, until
 from tests.tenancy.discovery.domains import PROJECT, nova
 from tests.testhost.host import Host
 
-AGENT = "fairuse-looks"
-"""The agent's user in these tests: no groups, no capabilities."""
-CONFIG = "/etc/fairuse-looks.toml"
 ROUNDS = "/run/fairuse-looks/rounds"
 SETTINGS = """\
 discover = ["libvirt", "proxmox", "lxc", "nspawn", "slices", "users"]
@@ -75,14 +73,14 @@ DOMAIN = """\
 @pytest.fixture(scope="module", autouse=True)
 def looker(host: Host) -> Iterator[None]:
     """The agent's user and its settings, and libvirt's default network."""
-    host.run(f"useradd --system --no-create-home {AGENT}")
-    host.write(CONFIG, SETTINGS)
+    looks.prepare(host, SETTINGS)
     host.write("/opt/fairuse-looks/watch.py", WATCH)
     started = host.run("virsh net-start default", check=False).returncode == 0
     yield
     if started:
         host.run("virsh net-destroy default")
-    host.run(f"userdel {AGENT}; rm -rf {CONFIG} /opt/fairuse-looks")
+    looks.remove(host)
+    host.run("rm -rf /opt/fairuse-looks")
 
 
 class Undo:
@@ -143,26 +141,6 @@ def start_machine(host: Host, undo: Undo, name: str, *, service: bool) -> None:
         )
     shown = f"machinectl show {name} --property State --value"
     until(lambda: host.run(shown, check=False).stdout == "running\n")
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Guests and daemons take their time, which no clock of ours sets."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not so within {seconds:g} s"
-        time.sleep(0.1)
-
-
-def looked(host: Host) -> dict[str, Any]:
-    """`fairuse-agent tenants --json`, as the agent's user."""
-    told = host.run(f"runuser -u {AGENT} -- fairuse-agent tenants --json --config {CONFIG}")
-    answer: dict[str, Any] = json.loads(told.stdout)
-    answer["by_name"] = {tenant["tenant"]: tenant for tenant in answer["tenants"]}
-    return answer
-
-
-def names(tenant: dict[str, Any], what: str) -> list[str]:
-    return [part["name"] for part in tenant[what]]
 
 
 def test_libvirt_domains_are_found_by_project_with_vcpus_and_taps(host: Host, undo: Undo) -> None:
