@@ -36,13 +36,17 @@ class CgroupFiles:
         "_cpu_pressure",
         "_cpuacct",
         "_disks",
+        "_disks_now",
         "_disks_text",
         "_io",
         "_io_pressure",
         "_rounds_unwaited",
         "_serviced",
         "_throttle",
+        "_told",
         "_transferred",
+        "_usage_now",
+        "_usage_text",
         "before",
         "path",
         "trouble",
@@ -60,8 +64,13 @@ class CgroupFiles:
         self._cpu = self._cpuacct = self._throttle = -1
         self._cpu_pressure = self._io_pressure = -1
         self._io = self._transferred = self._serviced = -1
-        self._disks: dict[bytes, DiskCounters] | None = None
+        self._told: Counters | None = None
+        """What `read` returned last, and below the files' text that it came from."""
+        self._usage_text: bytes | None = None
         self._disks_text: bytes | None = None
+        self._disks: dict[bytes, DiskCounters] | None = None
+        self._usage_now = b""
+        self._disks_now: bytes | None = None
         self._rounds_unwaited = 0
         """For how many rounds nobody is known to have waited for anything."""
         self.open_missing()
@@ -91,36 +100,53 @@ class CgroupFiles:
                 os.close(getattr(self, slot))
                 setattr(self, slot, -1)
         self._rounds_unwaited = 0
+        self._told = None
 
-    def read(self, *, disks: bool = True, rounds_unseen: int = 0) -> Counters:
-        """All counters now; `before` itself when nothing moved. Raises CgroupGoneError when the
-        cgroup is gone.
+    def peek(self, *, disks: bool = True) -> None:
+        """Ask the kernel what moves when anything does: the processor's and the disks' counters.
 
-        `disks` False leaves the disks' counters out, where the kernel is known not to count. For
-        fewer than `rounds_unseen` rounds in a row, nobody is taken to wait where nobody runs.
+        `disks` False leaves these out, where the kernel is known not to count.
         """
-        before = self.before
-        usage, text = self._read_usage()
-        on_disks = self._read_disks() if disks else None
-        if before is None or usage is None or usage != before.cpu:
-            waiting = self._read_waiting()
+        try:
+            usage = self._cpu if self._cpu >= 0 else self._cpuacct
+            self._usage_now = pread(usage, _FLAT_BYTES, 0)
+        except OSError:
+            self._usage_now = b""
+        self._disks_now = self._peek_disks() if disks else None
+
+    def is_still(self, rounds_unseen: int) -> bool:
+        """Whether what `peek` saw is as it was, byte for byte, so that `before` holds.
+
+        For fewer than `rounds_unseen` rounds in a row, nobody is taken to wait where nobody runs:
+        a wait begins by running. But for who is woken and gets no turn at all, or comes here from
+        another cgroup while it waits: that is why it is looked up now and then.
+        """
+        if (
+            self._usage_now != self._usage_text
+            or self._disks_now != self._disks_text
+            or not 0 < self._rounds_unwaited < rounds_unseen
+            or self._told is not self.before
+        ):
+            return False
+        self._rounds_unwaited += 1
+        return True
+
+    def read(self) -> Counters:
+        """All counters: what `peek` saw, and the rest. Raises CgroupGoneError when the cgroup is
+        gone."""
+        text = self._usage_now
+        if not text and (self._cpu >= 0 or self._cpuacct >= 0):
+            raise CgroupGoneError(self.path)
+        usage = self._usage_in(text)
+        ran = self.before is None or usage is None or usage != self.before.cpu
+        on_disks = self._disks_in(self._disks_now)
+        self._told = Counters(usage, self._read_throttled(text), *self._read_waiting(), on_disks)
+        if ran:
             # What began less than a tick ago shows in no total yet (collect_percpu_times in the
             # kernel's psi.c): the next round looks too.
             self._rounds_unwaited = 0
-            return Counters(usage, self._read_throttled(text), *waiting, on_disks)
-        # Who did not run was not held back from running.
-        throttled = before.throttled
-        if throttled is None:
-            throttled = self._read_throttled(text)
-        # Nor did it begin to wait, if nobody did before: a wait begins by running. But for who is
-        # woken and gets no turn at all, or comes here from another cgroup while it waits: that is
-        # why it is looked up now and then.
-        if not 0 < self._rounds_unwaited < rounds_unseen:
-            return Counters(usage, throttled, *self._read_waiting(), on_disks)
-        self._rounds_unwaited += 1
-        if on_disks is before.disks and throttled == before.throttled:
-            return before
-        return Counters(usage, throttled, before.cpu_waiting, before.io_waiting, on_disks)
+        self._usage_text = text
+        return self._told
 
     def _read_waiting(self) -> tuple[int | None, int | None]:
         """What tasks waited for the processor and for disks, in microseconds."""
@@ -143,19 +169,12 @@ class CgroupFiles:
         self._rounds_unwaited = 1 if still else 0
         return cpu_waiting, io_waiting
 
-    def _read_usage(self) -> tuple[int | None, bytes]:
-        """Processor time in microseconds, and the file that told it."""
-        try:
-            if self._cpu >= 0:
-                text = pread(self._cpu, _FLAT_BYTES, 0)
-                return parse.field(text, parse.USAGE), text
-            if self._cpuacct < 0:
-                return None, b""
-            text = pread(self._cpuacct, _FLAT_BYTES, 0)
-        except OSError as error:
-            raise CgroupGoneError(self.path) from error
+    def _usage_in(self, text: bytes) -> int | None:
+        """Processor time in microseconds."""
+        if self._cpu >= 0:
+            return parse.field(text, parse.USAGE)
         nanoseconds = parse.number(text)
-        return None if nanoseconds is None else nanoseconds // 1000, text
+        return None if nanoseconds is None else nanoseconds // 1000
 
     def _read_throttled(self, of_cpu: bytes) -> int | None:
         """Microseconds: v2 tells them in cpu.stat, v1 in a file of its own."""
@@ -168,27 +187,34 @@ class CgroupFiles:
             return None
         return None if nanoseconds is None else nanoseconds // 1000
 
-    def _read_disks(self) -> dict[bytes, DiskCounters] | None:
-        """The disks' counters; the very same dict as before when no byte of them changed."""
+    def _peek_disks(self) -> bytes | None:
         slot = "_io" if self._io >= 0 else "_transferred"
         descriptor = self._io if self._io >= 0 else self._transferred
         if descriptor < 0:
             return None
         try:
-            text = _whole(descriptor)
-            if text == self._disks_text:
-                return self._disks
-            if slot == "_io":
-                self._disks = parse.io_stat(text)
-            else:
-                # Operations cannot change when bytes do not: the second file waits till then.
-                slot = "_serviced"
-                serviced = _whole(self._serviced) if self._serviced >= 0 else b""
-                self._disks = parse.disks_of_v1(text, serviced)
+            return _whole(descriptor)
         except OSError:
             self._drop(slot)
             return None
-        self._disks_text = text
+
+    def _disks_in(self, text: bytes | None) -> dict[bytes, DiskCounters] | None:
+        """The disks' counters; the very same dict as before when no byte of them changed."""
+        if text == self._disks_text:
+            return self._disks
+        self._disks_text, self._disks = text, None
+        if text is None:
+            return None
+        if self._io >= 0:
+            self._disks = parse.io_stat(text)
+            return self._disks
+        # Operations cannot change when bytes do not: the second file waits till then.
+        try:
+            serviced = _whole(self._serviced) if self._serviced >= 0 else b""
+        except OSError:
+            self._drop("_serviced")
+            return None
+        self._disks = parse.disks_of_v1(text, serviced)
         return self._disks
 
     def _drop(self, slot: str) -> None:

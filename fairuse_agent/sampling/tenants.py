@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -52,8 +52,8 @@ class Tenants:
         self._by_link: dict[int, str] = {}
         self._still: dict[str, TenantUsage | None] = {}
         """What is reported of a tenant while nothing of it moves; None until that was made."""
-        self._moved_last: Set[str] = frozenset()
-        """Those that were not still in the last round."""
+        self._unsettled: set[str] = set()
+        """Those for whom that is to be made when they are still."""
         self.sockets = SocketUse()
         """The network's part of those that have no interface."""
         self._most_microseconds = 0.0
@@ -138,13 +138,16 @@ class Tenants:
         active = {self._by_cgroup[watched] for watched in moved} | traffic.keys()
         usages = dict(self._still)
         # Most tenants do nothing: nothing of theirs is touched here.
-        for name in active | self._moved_last:
+        for name in active:
+            tenant, through = self._by_name[name], traffic.get(name, NO_TRAFFIC)
+            usages[name] = used = self._usage(tenant, moved, through, seconds, disk_names)
+            if used.cpu_waiting_seconds is None or used.io_waiting_seconds is None:
+                self._unsettled.add(name)  # Whether it is measured may be another now.
+        for name in self._unsettled - active:
             tenant = self._by_name[name]
-            through = traffic.get(name, NO_TRAFFIC)
-            usages[name] = self._usage(tenant, moved, through, seconds, disk_names)
-            if name not in active:
-                self._still[name] = usages[name]
-        self._moved_last = active
+            nothing = self._usage(tenant, moved, NO_TRAFFIC, seconds, disk_names)
+            usages[name] = self._still[name] = nothing
+            self._unsettled.remove(name)
         return tuple(usage for usage in usages.values() if usage is not None)
 
     def _traffic(
@@ -165,7 +168,7 @@ class Tenants:
         self._by_cgroup = {files: each.name for each in tenants for files in each.cgroups}
         self._by_link = {index: each.name for each in tenants for index in each.links}
         self._still = dict.fromkeys(self._by_name)
-        self._moved_last = self._still.keys()
+        self._unsettled = set(self._by_name)
 
     def _usage(
         self,
@@ -202,18 +205,20 @@ class Tenants:
         All are read before anything is made of them: a processor that goes back and forth between
         the kernel's code and ours loads both again and again.
         """
+        watched = list(self._watched.values())
+        for each in watched:
+            each.peek(disks=disks_counted)
         moved: dict[CgroupFiles, Counters | None] = {}
-        for watched in list(self._watched.values()):
+        for each in [each for each in watched if not each.is_still(rounds_unseen)]:
             try:
-                now = watched.read(disks=disks_counted, rounds_unseen=rounds_unseen)
+                now = each.read()
             except CgroupGoneError:
-                moved[watched] = self._remade(watched, disks_counted=disks_counted)
+                moved[each] = self._remade(each, disks_counted=disks_counted)
                 continue
             if self._run_delay is not None:
-                waited = self._run_delay.total_microseconds(watched.path)
+                waited = self._run_delay.total_microseconds(each.path)
                 now = msgspec.structs.replace(now, cpu_waiting=waited)
-            if now is not watched.before:
-                moved[watched] = now
+            moved[each] = now
         return moved
 
     def _gained(self, watched: CgroupFiles, now: Counters) -> Counters:
@@ -231,7 +236,8 @@ class Tenants:
         watched.before = JUST_MADE
         try:
             watched.open_missing()
-            return watched.read(disks=disks_counted)
+            watched.peek(disks=disks_counted)
+            return watched.read()
         except CgroupGoneError:
             self._forget(watched.path)
             self.incomplete = True

@@ -46,7 +46,11 @@ async def test_counters_come_by_cgroup(tmp_path: Path) -> None:
         accounting.close()
 
 
-async def test_many_units_are_asked_at_once_within_what_the_bus_allows(tmp_path: Path) -> None:
+async def test_many_units_are_asked_at_once_within_what_the_bus_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The bus here is Python too, and how fast that is on a busy machine is not the question.
+    monkeypatch.setattr(ipaccounting, "_LONGEST_SECONDS", 60.0)
     async with bus(tmp_path) as (system, socket):
         for number in range(300):
             system.unit(f"user_2d{number}_2eslice", number, number)
