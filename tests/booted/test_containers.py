@@ -27,7 +27,7 @@ containers_file = "/run/fairuse-containers"
 WRITER = "fairuse-containers"
 """The service of the operator's that docs/operations.md describes."""
 MANUAL = Path(__file__).parents[2] / "docs/operations.md"
-BURN = "while :; do :; done"
+BURN = b"#!/bin/sh\nwhile :; do :; done\n"
 CORES = 0.3
 LXC = """\
 lxc.uts.name = fairuse-lodger
@@ -36,7 +36,7 @@ lxc.mount.entry = /usr usr none bind,ro 0 0
 lxc.net.0.type = veth
 lxc.net.0.flags = up
 lxc.apparmor.profile = unconfined
-lxc.init.cmd = /bin/sh -c "%s"
+lxc.init.cmd = /burn
 """
 MEASURE = """
 import sys, time
@@ -69,8 +69,8 @@ def shop(host: Host) -> Iterator[str]:
     try:
         started = host.run(
             "docker run --detach --name fairuse-shop --label fairuse.tenant=acme"
-            " --label fairuse.weight=3 --volume /usr:/usr:ro fairuse-tree"
-            f" /bin/sh -c '{BURN}'",
+            " --label fairuse.weight=3 --security-opt apparmor=unconfined"
+            " --volume /usr:/usr:ro fairuse-tree /burn",
         )
         yield started.stdout.strip()
     finally:
@@ -87,7 +87,7 @@ def lodger(host: Host) -> Iterator[str]:
     """The name of an LXC container that computes."""
     place = "/var/lib/lxc/fairuse-lodger"
     host.write("/root/tree.tar", tree())
-    host.write(f"{place}/config", LXC % BURN)
+    host.write(f"{place}/config", LXC)
     host.run(f"mkdir {place}/rootfs && tar -x -f /root/tree.tar -C {place}/rootfs")
     try:
         host.run("lxc-start --name fairuse-lodger")
@@ -98,7 +98,7 @@ def lodger(host: Host) -> Iterator[str]:
 
 
 def tree() -> bytes:
-    """Of a container: places for what comes from the host, and nothing else."""
+    """Of a container: what it does, and places for what comes from the host."""
     packed = BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name in ("usr", "etc", "proc", "sys", "dev", "tmp"):
@@ -109,6 +109,9 @@ def tree() -> bytes:
             link = tarfile.TarInfo(name)
             link.type, link.linkname = tarfile.SYMTYPE, f"usr/{name}"
             tar.addfile(link)
+        burn = tarfile.TarInfo("burn")
+        burn.mode, burn.size = 0o755, len(BURN)
+        tar.addfile(burn, BytesIO(BURN))
     return packed.getvalue()
 
 
