@@ -40,13 +40,13 @@ class CgroupFiles:
         "_disks_text",
         "_io",
         "_io_pressure",
-        "_rounds_unwaited",
         "_serviced",
         "_throttle",
         "_told",
         "_transferred",
         "_usage_now",
         "_usage_text",
+        "_waits_known_until",
         "before",
         "path",
         "trouble",
@@ -64,15 +64,17 @@ class CgroupFiles:
         self._cpu = self._cpuacct = self._throttle = -1
         self._cpu_pressure = self._io_pressure = -1
         self._io = self._transferred = self._serviced = -1
-        self._told: Counters | None = None
-        """What `read` returned last, and below the files' text that it came from."""
+        self._usage_now: bytes | None = None
+        self._disks_now: bytes | None = None
+        """What the kernel said when it was last asked; None: it said nothing."""
         self._usage_text: bytes | None = None
         self._disks_text: bytes | None = None
         self._disks: dict[bytes, DiskCounters] | None = None
-        self._usage_now = b""
-        self._disks_now: bytes | None = None
-        self._rounds_unwaited = 0
-        """For how many rounds nobody is known to have waited for anything."""
+        """What `_told` was made from, and what the disks' part of it says."""
+        self._told: Counters | None = None
+        """What `read` returned last."""
+        self._waits_known_until = 0.0
+        """Until then nobody is taken to wait where nobody runs; of the reader's clock."""
         self.open_missing()
 
     def open_missing(self) -> None:
@@ -86,6 +88,7 @@ class CgroupFiles:
                 continue
             try:
                 setattr(self, slot, os.open(file, os.O_RDONLY))
+                self._waits_known_until = 0.0  # What it says is known from the next round on.
             except OSError as error:
                 if error.errno not in _ABSENT:
                     self.trouble = f"{file}: {error.strerror}"
@@ -99,11 +102,12 @@ class CgroupFiles:
             if getattr(self, slot) >= 0:
                 os.close(getattr(self, slot))
                 setattr(self, slot, -1)
-        self._rounds_unwaited = 0
+        self._waits_known_until = 0.0
         self._told = None
 
     def peek(self, *, disks: bool = True) -> None:
-        """Ask the kernel what moves when anything does: the processor's and the disks' counters.
+        """Ask the kernel for the processor's and the disks' counters, which move when anything
+        runs or is transferred.
 
         `disks` False leaves these out, where the kernel is known not to count.
         """
@@ -111,41 +115,46 @@ class CgroupFiles:
             usage = self._cpu if self._cpu >= 0 else self._cpuacct
             self._usage_now = pread(usage, _FLAT_BYTES, 0)
         except OSError:
-            self._usage_now = b""
+            self._usage_now = None
         self._disks_now = self._peek_disks() if disks else None
 
-    def is_still(self, rounds_unseen: int) -> bool:
-        """Whether what `peek` saw is as it was, byte for byte, so that `before` holds.
+    def is_still(self, now: float) -> bool:
+        """Whether what the last `peek` saw is as it was, byte for byte, so that `before` holds."""
+        return (
+            self._usage_now == self._usage_text
+            and self._disks_now == self._disks_text
+            and now < self._waits_known_until
+            and self._told is self.before
+        )
 
-        For fewer than `rounds_unseen` rounds in a row, nobody is taken to wait where nobody runs:
-        a wait begins by running. But for who is woken and gets no turn at all, or comes here from
-        another cgroup while it waits: that is why it is looked up now and then.
+    def read(self, now: float, unseen_seconds: float) -> Counters:
+        """All counters: what the last `peek` saw, and the rest. Raises CgroupGoneError when the
+        cgroup was gone then.
+
+        Where nobody ran and nobody waits, that is taken to stay so for `unseen_seconds`: a wait
+        begins by running. But for who is woken and gets no turn at all, or comes here from another
+        cgroup while it waits: that is why it is looked up now and then.
         """
-        if (
-            self._usage_now != self._usage_text
-            or self._disks_now != self._disks_text
-            or not 0 < self._rounds_unwaited < rounds_unseen
-            or self._told is not self.before
-        ):
-            return False
-        self._rounds_unwaited += 1
-        return True
-
-    def read(self) -> Counters:
-        """All counters: what `peek` saw, and the rest. Raises CgroupGoneError when the cgroup is
-        gone."""
-        text = self._usage_now
-        if not text and (self._cpu >= 0 or self._cpuacct >= 0):
+        text, before = self._usage_now, self.before
+        if text is None and (self._cpu >= 0 or self._cpuacct >= 0):
             raise CgroupGoneError(self.path)
-        usage = self._usage_in(text)
-        ran = self.before is None or usage is None or usage != self.before.cpu
+        usage = self._usage_in(text or b"")
+        idle = before is not None and usage is not None and usage == before.cpu
+        # Who did not run was not held back from running.
+        throttled = before.throttled if before is not None and idle else None
+        if throttled is None:
+            throttled = self._read_throttled(text or b"")
+        cpu_waiting, io_waiting = self._read_waiting()
+        # In the round after somebody ran it is looked again: what began less than a tick ago shows
+        # in no total yet (collect_percpu_times in the kernel's psi.c).
+        nobody_waits = before is not None and (
+            before.cpu_waiting == cpu_waiting is not None
+            and before.io_waiting == io_waiting is not None
+        )
+        self._waits_known_until = now + unseen_seconds if idle and nobody_waits else 0.0
         on_disks = self._disks_in(self._disks_now)
-        self._told = Counters(usage, self._read_throttled(text), *self._read_waiting(), on_disks)
-        if ran:
-            # What began less than a tick ago shows in no total yet (collect_percpu_times in the
-            # kernel's psi.c): the next round looks too.
-            self._rounds_unwaited = 0
         self._usage_text = text
+        self._told = Counters(usage, throttled, cpu_waiting, io_waiting, on_disks)
         return self._told
 
     def _read_waiting(self) -> tuple[int | None, int | None]:
@@ -161,12 +170,6 @@ class CgroupFiles:
                 io_waiting = parse.pressure_total(pread(self._io_pressure, _FLAT_BYTES, 0))
             except OSError:
                 self._drop("_io_pressure")
-        before = self.before
-        still = before is not None and (
-            before.cpu_waiting == cpu_waiting is not None
-            and before.io_waiting == io_waiting is not None
-        )
-        self._rounds_unwaited = 1 if still else 0
         return cpu_waiting, io_waiting
 
     def _usage_in(self, text: bytes) -> int | None:
@@ -202,19 +205,20 @@ class CgroupFiles:
         """The disks' counters; the very same dict as before when no byte of them changed."""
         if text == self._disks_text:
             return self._disks
-        self._disks_text, self._disks = text, None
+        self._disks_text, self._disks = None, None
         if text is None:
             return None
         if self._io >= 0:
             self._disks = parse.io_stat(text)
-            return self._disks
-        # Operations cannot change when bytes do not: the second file waits till then.
-        try:
-            serviced = _whole(self._serviced) if self._serviced >= 0 else b""
-        except OSError:
-            self._drop("_serviced")
-            return None
-        self._disks = parse.disks_of_v1(text, serviced)
+        else:
+            # Operations cannot change when bytes do not: the second file waits till then.
+            try:
+                serviced = _whole(self._serviced) if self._serviced >= 0 else b""
+            except OSError:
+                self._drop("_serviced")
+                return None
+            self._disks = parse.disks_of_v1(text, serviced)
+        self._disks_text = text
         return self._disks
 
     def _drop(self, slot: str) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -17,7 +18,7 @@ from fairuse_agent.sampling.netlink import (
     LinkFigures,
     QueueCounters,
     RouteSocket,
-    figures,
+    link_figures,
 )
 from fairuse_agent.sampling.parse import increase
 from fairuse_agent.sampling.tenants import waiting_seconds
@@ -29,12 +30,19 @@ _FLAT_BYTES = 1024
 _NO_QUEUE = QueueCounters(0, 0, 0, 0)
 
 
+class _Processors(NamedTuple):
+    """All of them together since boot, and how many are online."""
+
+    busy_seconds: float
+    idle_seconds: float
+    cores: int
+
+
 @dataclass(slots=True)
 class _Reading:
     """Host counters at one moment."""
 
-    busy_seconds: float = 0.0
-    idle_seconds: float = 0.0
+    processors: _Processors
     cpu_waiting: int | None = None
     io_waiting: int | None = None
     disks: dict[str, tuple[int, int, int, int, float | None]] = field(default_factory=dict)
@@ -100,10 +108,8 @@ class HostMeter:
         names, by index.
         """
         notes: list[str] = []
-        busy_seconds, idle_seconds = _processor_seconds()
         now = _Reading(
-            busy_seconds=busy_seconds,
-            idle_seconds=idle_seconds,
+            processors=_read_processors(),
             cpu_waiting=self._read_pressure("cpu"),
             io_waiting=self._read_pressure("io"),
             disks=self._read_disks(),
@@ -118,7 +124,7 @@ class HostMeter:
         self.notes = (*self.disks.notes, *notes)
         return HostUsage(
             capacity=self.capacity,
-            cpu_busy_seconds=_busy_share(before, now) * seconds * self.capacity.cpu_cores,
+            cpu_busy_seconds=_busy_seconds(before.processors, now.processors, seconds),
             cpu_waiting_seconds=_waited(before.cpu_waiting, now.cpu_waiting, seconds),
             io_waiting_seconds=_waited(before.io_waiting, now.io_waiting, seconds),
             disks=tuple(
@@ -128,8 +134,8 @@ class HostMeter:
             uplinks=tuple(
                 _uplink(
                     name,
-                    figures(links_before.get(by_name[name], NO_LINK)),
-                    figures(links[by_name[name]]),
+                    link_figures(links_before.get(by_name[name], NO_LINK)),
+                    link_figures(links[by_name[name]]),
                     [_queue_gained(queue, before, now) for queue in queues],
                 )
                 for name, queues in self._uplinks.items()
@@ -169,19 +175,28 @@ class HostMeter:
         }
 
 
-def _processor_seconds() -> tuple[float, float]:
-    """Spent on something and on nothing, by all cores since boot. Guests' time is in `user`."""
-    times = psutil.cpu_times()
-    busy = times.user + times.nice + times.system + times.irq + times.softirq
-    return float(busy), float(times.idle + times.iowait)
+def _read_processors() -> _Processors:
+    times = psutil.cpu_times()  # Guests' time is in `user`.
+    return _Processors(
+        busy_seconds=times.user + times.nice + times.system + times.irq + times.softirq,
+        idle_seconds=times.idle + times.iowait,
+        cores=psutil.cpu_count() or 1,
+    )
 
 
-def _busy_share(before: _Reading, now: _Reading) -> float:
-    """Part of the time that the processors had. A host that is itself a guest has less than passed:
-    some is stolen from it, or never shows where no steal is told (its ticks are lost)."""
+def _busy_seconds(before: _Processors, now: _Processors, seconds: float) -> float:
+    """Time in which processors were busy, had they had all of the time that passed.
+
+    A host that is itself a guest gets less: some is stolen, or never shows where nobody tells it of
+    steal (a tick is lost). What it got is scaled up. Idle time can leap or go back when processors
+    go offline, and where that may be, nothing is scaled.
+    """
     busy = max(0.0, now.busy_seconds - before.busy_seconds)
-    idle = max(0.0, now.idle_seconds - before.idle_seconds)
-    return busy / (busy + idle) if busy else 0.0
+    idle = now.idle_seconds - before.idle_seconds
+    passed = seconds * now.cores
+    if now.cores != before.cores or idle < 0 or not 0 < busy + idle < passed:
+        return busy
+    return busy / (busy + idle) * passed
 
 
 def _open_pressure(proc_root: Path, name: str) -> int | None:

@@ -34,7 +34,7 @@ _QDISC_REQUEST = struct.Struct("=IHHII BxHiIII")
 _LINK_REQUEST = struct.Struct("=IHHII BxHiII")
 _NAMESPACE_REQUEST = struct.Struct("=IHHII BxxxHHI")
 _LINK_STATS = struct.Struct("=IHHI4x 4xI4x 2xH 64s")
-"""Length, type, flags and number of the header, if_stats_msg's index, the attribute's type, and
+"""Length, type, flags and sequence of the header, if_stats_msg's index, the attribute's type, and
 the first eight counters."""
 _LINK_FIGURES = struct.Struct("=8Q")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -43,8 +43,7 @@ _TCMSG_BYTES, _IFINFOMSG_BYTES, _RTGENMSG_BYTES = 20, 16, 4
 _NUMBER = struct.Struct("=i")
 
 _BUFFER_BYTES = 64 * 1024
-"""The same for every receive: the kernel sizes a dump's parts by the largest buffer it saw. What
-is decoded may be shorter than its layout, so there is room for one behind it."""
+"""The same for every receive: the kernel sizes a dump's parts by the largest buffer it saw."""
 _TIMEOUT_SECONDS = 2.0
 _TRIES = 3
 
@@ -67,7 +66,7 @@ class LinkFigures(NamedTuple):
     out_dropped_packets: int
 
 
-def figures(counters: LinkCounters) -> LinkFigures:
+def link_figures(counters: LinkCounters) -> LinkFigures:
     """The numbers in an interface's counters."""
     return LinkFigures(*_LINK_FIGURES.unpack(counters))
 
@@ -86,6 +85,7 @@ class RouteSocket:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        # A message may be shorter than the layout that it is decoded by, the last one too.
         self._buffer = bytearray(_BUFFER_BYTES + _LINK_STATS.size)
         self._sequence = 0
 
@@ -199,13 +199,13 @@ class RouteSocket:
         while True:
             received, offset = connection.recv_into(buffer, _BUFFER_BYTES), 0
             while offset + 16 <= received:
-                length, kind, flags, sequence, index, told, counters = unpack(buffer, offset)
-                if length < 16:
-                    raise OSError(errno.EBADMSG, "netlink message without a length")
+                length, kind, flags, sequence, index, attribute, counters = unpack(buffer, offset)
+                if not 16 <= length <= received - offset:
+                    raise OSError(errno.EBADMSG, "netlink message of an impossible length")
                 if flags & _NLM_F_DUMP_INTR:
                     whole = False
                 if kind == _RTM_NEWSTATS and length >= size:
-                    if told == _IFLA_STATS_LINK_64:
+                    if attribute == _IFLA_STATS_LINK_64:
                         links[index] = counters
                 elif sequence != self._sequence:
                     pass

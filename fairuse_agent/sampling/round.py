@@ -133,6 +133,7 @@ class Sampler:
             # Asked rarely: the kernel adds up all cgroups for the answer.
             self._silent = self._silent_disks()
         tenants = self._tenants.usage(
+            now,
             seconds,
             links_before,
             links,

@@ -12,7 +12,7 @@ from fairuse_agent.sampling.cgroup import CgroupFiles, CgroupGoneError
 from fairuse_agent.sampling.counters import JUST_MADE, Counters, gained, together
 from fairuse_agent.sampling.hierarchy import Hierarchies
 from fairuse_agent.sampling.ipaccounting import IpCounters
-from fairuse_agent.sampling.netlink import NO_LINK, LinkCounters, figures
+from fairuse_agent.sampling.netlink import NO_LINK, LinkCounters, link_figures
 from fairuse_agent.sampling.parse import DiskCounters, increase
 from fairuse_agent.sampling.rundelay import RunDelay
 from fairuse_agent.sampling.socketuse import NO_TRAFFIC, SocketUse
@@ -23,7 +23,7 @@ from fairuse_protocol.reports import DiskUsage, TenantUsage
 _NOTHING = Counters()
 _NO_DISKS: tuple[DiskUsage, ...] = ()
 UNSEEN_SECONDS = 60.0
-"""For so long at most, the pressure of a tenant that neither ran nor waited is not read. What did
+"""For about so long, the pressure of a tenant that neither ran nor waited is not read. What did
 begin to wait meanwhile is told then, as if it had in that interval; and pressure that is switched
 off meanwhile is told as no waiting until then."""
 
@@ -52,8 +52,6 @@ class Tenants:
         self._by_link: dict[int, str] = {}
         self._still: dict[str, TenantUsage | None] = {}
         """What is reported of a tenant while nothing of it moves; None until that was made."""
-        self._unsettled: set[str] = set()
-        """Those for whom that is to be made when they are still."""
         self.sockets = SocketUse()
         """The network's part of those that have no interface."""
         self._most_microseconds = 0.0
@@ -80,8 +78,7 @@ class Tenants:
                 _parts(by_name, owner).cgroups.append((watched, owner))
         for index, owner in links.items():
             _parts(by_name, owner).links.append((index, owner))
-        self._by_name = {name: parts.together(name) for name, parts in by_name.items()}
-        self._note_whose()
+        self._have({name: parts.together(name) for name, parts in by_name.items()})
         self.sockets.arrange(
             {
                 name: [watched.path for watched in tenant.cgroups]
@@ -118,11 +115,11 @@ class Tenants:
         """Let go of all descriptors."""
         for path in list(self._watched):
             self._forget(path)
-        self._by_name = {}
-        self._note_whose()
+        self._have({})
 
     def usage(
         self,
+        now: float,
         seconds: float,
         links_before: Mapping[int, LinkCounters],
         links_now: Mapping[int, LinkCounters],
@@ -130,57 +127,52 @@ class Tenants:
         *,
         disks_counted: bool,
     ) -> tuple[TenantUsage, ...]:
-        """Everybody's use since the last round, which took `seconds`."""
+        """Everybody's use since the last round, which took `seconds` until `now` (of any clock)."""
         self._most_microseconds = seconds * 1e6 * (os.cpu_count() or 1)
-        rounds_unseen = int(UNSEEN_SECONDS // seconds) if seconds > 0 else 0
-        moved = self._read_all(disks_counted=disks_counted, rounds_unseen=rounds_unseen)
+        readings = self._read_all(now, disks_counted=disks_counted)
         traffic = self._traffic(links_before, links_now)
-        active = {self._by_cgroup[watched] for watched in moved} | traffic.keys()
-        usages = dict(self._still)
-        # Most tenants do nothing: nothing of theirs is touched here.
-        for name in active:
-            tenant, through = self._by_name[name], traffic.get(name, NO_TRAFFIC)
-            usages[name] = used = self._usage(tenant, moved, through, seconds, disk_names)
-            if used.cpu_waiting_seconds is None or used.io_waiting_seconds is None:
-                self._unsettled.add(name)  # Whether it is measured may be another now.
-        for name in self._unsettled - active:
-            tenant = self._by_name[name]
-            nothing = self._usage(tenant, moved, NO_TRAFFIC, seconds, disk_names)
-            usages[name] = self._still[name] = nothing
-            self._unsettled.remove(name)
-        return tuple(usage for usage in usages.values() if usage is not None)
+        active = {self._by_cgroup[cgroup] for cgroup in readings} | traffic.keys()
+        usages = []
+        for name, still in self._still.items():
+            usage = still
+            if usage is None or name in active:
+                tenant, through = self._by_name[name], traffic.get(name, NO_TRAFFIC)
+                usage = self._usage(tenant, readings, through, seconds, disk_names)
+                if name not in active:
+                    self._still[name] = usage
+            usages.append(usage)
+        return tuple(usages)
 
     def _traffic(
         self, links_before: Mapping[int, LinkCounters], links_now: Mapping[int, LinkCounters]
     ) -> dict[str, IpCounters]:
         """Of those tenants that had any."""
         traffic = {name: used for name, used in self.sockets.usage().items() if used != NO_TRAFFIC}
-        before = links_before.get
         for index, counted in links_now.items():
-            if counted != before(index, NO_LINK) and (name := self._by_link.get(index)):
-                so_far = traffic.get(name, NO_TRAFFIC)
-                traffic[name] = _with_link(so_far, before(index, NO_LINK), counted)
+            before = links_before.get(index, NO_LINK)
+            if counted != before and (name := self._by_link.get(index)):
+                traffic[name] = _with_link(traffic.get(name, NO_TRAFFIC), before, counted)
         return traffic
 
-    def _note_whose(self) -> None:
-        """Whose each cgroup and interface is; of nobody is it known what stillness looks like."""
-        tenants = self._by_name.values()
+    def _have(self, by_name: dict[str, Tenant]) -> None:
+        """These are the tenants from now on."""
+        self._by_name = by_name
+        tenants = by_name.values()
         self._by_cgroup = {files: each.name for each in tenants for files in each.cgroups}
         self._by_link = {index: each.name for each in tenants for index in each.links}
-        self._still = dict.fromkeys(self._by_name)
-        self._unsettled = set(self._by_name)
+        self._still = dict.fromkeys(by_name)
 
     def _usage(
         self,
         tenant: Tenant,
-        moved: Mapping[CgroupFiles, Counters | None],
+        readings: Mapping[CgroupFiles, Counters | None],
         traffic: IpCounters,
         seconds: float,
         disk_names: Mapping[bytes, str],
     ) -> TenantUsage:
         total = _NOTHING
         for watched in tenant.cgroups:
-            now = moved.get(watched, watched.before)
+            now = readings.get(watched, watched.before)
             more = _NOTHING if now is None else self._gained(watched, now)
             total = more if total is _NOTHING else together(total, more)
         return TenantUsage(
@@ -197,29 +189,29 @@ class Tenants:
             net_out_packets=traffic.out_packets,
         )
 
-    def _read_all(
-        self, *, disks_counted: bool, rounds_unseen: int
-    ) -> dict[CgroupFiles, Counters | None]:
-        """Counters of the cgroups that moved since the last round; None: it is gone.
+    def _read_all(self, now: float, *, disks_counted: bool) -> dict[CgroupFiles, Counters | None]:
+        """Counters of the cgroups that are not known to be still; None: it is gone.
 
-        All are read before anything is made of them: a processor that goes back and forth between
-        the kernel's code and ours loads both again and again.
+        All are asked before anything is made of the answers: a processor that goes back and forth
+        between the kernel's code and ours loads both again and again.
         """
         watched = list(self._watched.values())
-        for each in watched:
-            each.peek(disks=disks_counted)
-        moved: dict[CgroupFiles, Counters | None] = {}
-        for each in [each for each in watched if not each.is_still(rounds_unseen)]:
+        for cgroup in watched:
+            cgroup.peek(disks=disks_counted)
+        readings: dict[CgroupFiles, Counters | None] = {}
+        for cgroup in watched:
+            if cgroup.is_still(now):
+                continue
             try:
-                now = each.read()
+                counters = cgroup.read(now, UNSEEN_SECONDS)
             except CgroupGoneError:
-                moved[each] = self._remade(each, disks_counted=disks_counted)
+                readings[cgroup] = self._remade(cgroup, now, disks_counted=disks_counted)
                 continue
             if self._run_delay is not None:
-                waited = self._run_delay.total_microseconds(each.path)
-                now = msgspec.structs.replace(now, cpu_waiting=waited)
-            moved[each] = now
-        return moved
+                waited = self._run_delay.total_microseconds(cgroup.path)
+                counters = msgspec.structs.replace(counters, cpu_waiting=waited)
+            readings[cgroup] = counters
+        return readings
 
     def _gained(self, watched: CgroupFiles, now: Counters) -> Counters:
         """One cgroup's use since the last round."""
@@ -229,7 +221,7 @@ class Tenants:
             return _NOTHING
         return gained(before, now)
 
-    def _remade(self, watched: CgroupFiles, *, disks_counted: bool) -> Counters | None:
+    def _remade(self, watched: CgroupFiles, now: float, *, disks_counted: bool) -> Counters | None:
         """The cgroup was removed, and its last interval is lost; if another of its name stands
         there, that is a new one."""
         watched.close()
@@ -237,7 +229,7 @@ class Tenants:
         try:
             watched.open_missing()
             watched.peek(disks=disks_counted)
-            return watched.read()
+            return watched.read(now, UNSEEN_SECONDS)
         except CgroupGoneError:
             self._forget(watched.path)
             self.incomplete = True
@@ -263,7 +255,7 @@ class Tenants:
 
 def _with_link(traffic: IpCounters, before: LinkCounters, now: LinkCounters) -> IpCounters:
     # What the host's end receives is what the tenant sent.
-    old, new = figures(before), figures(now)
+    old, new = link_figures(before), link_figures(now)
     return IpCounters(
         in_bytes=traffic.in_bytes + increase(old.out_bytes, new.out_bytes),
         out_bytes=traffic.out_bytes + increase(old.in_bytes, new.in_bytes),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fairuse_agent.sampling.hierarchy import Hierarchies, find_hierarchies
-from fairuse_agent.sampling.netlink import RouteSocket, figures
+from fairuse_agent.sampling.netlink import RouteSocket, link_figures
 from fairuse_agent.sampling.round import Round, Sampler
 from fairuse_agent.settings import AgentSettings, Host, TenantRule
 from fairuse_protocol.reports import TenantUsage
@@ -329,7 +329,7 @@ def test_the_raw_dump_tells_what_proc_net_dev_tells(wire: Wire) -> None:
             lines = Path("/proc/net/dev").read_text().splitlines()[2:]
             told = {line.split(":")[0].strip(): line.split(":")[1].split() for line in lines}
             words = [int(word) for word in told[wire.name]]
-            counters = figures(links[socket.if_nametoindex(wire.name)])
+            counters = link_figures(links[socket.if_nametoindex(wire.name)])
             if (counters.in_packets, counters.out_packets) == (words[1], words[9]):
                 break
         assert whole

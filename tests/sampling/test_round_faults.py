@@ -166,27 +166,6 @@ def test_a_silent_network_side_is_noted_and_counts_nothing(
     assert found.notes[0] == "interface counters could not be read: timed out"
 
 
-@pytest.mark.parametrize(
-    ("busy_seconds", "idle_seconds", "share"),
-    [(16.5, 0.0, 1.0), (4.0, 12.0, 0.25), (0.0, 20.0, 0.0), (0.0, 0.0, 0.0)],
-)
-def test_time_that_a_host_did_not_get_leaves_it_neither_busy_nor_idle(
-    host: FolderHost,
-    opened: list[Sampler],
-    monkeypatch: pytest.MonkeyPatch,
-    busy_seconds: float,
-    idle_seconds: float,
-    share: float,
-) -> None:
-    """A guest whose two processors lose ticks: 16.5 of 20 seconds show."""
-    since_boot = (1000.0, 2000.0)
-    monkeypatch.setattr("fairuse_agent.sampling.host._processor_seconds", lambda: since_boot)
-    monkeypatch.setattr("psutil.cpu_count", lambda: 2)
-    sampler = start(host, opened)
-    since_boot = (1000.0 + busy_seconds, 2000.0 + idle_seconds)
-    assert host.next(sampler, seconds=10).usage.cpu_busy_seconds == pytest.approx(20 * share)
-
-
 LOOPBACK = socket.if_nametoindex("lo")  # for the rules of hosts.py it is tenant "o"'s
 
 
@@ -197,11 +176,11 @@ def test_after_a_failed_round_amounts_and_seconds_still_belong_together(
     write_a(host, usage=0)
     sampler = start(host, opened)
 
-    def fail() -> tuple[float]:
+    def fail() -> None:
         raise ValueError("an odd line")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fairuse_agent.sampling.host._processor_seconds", fail)
+        patch.setattr("fairuse_agent.sampling.host._read_processors", fail)
         write_a(host, usage=10**6)
         host.route.links = {LOOPBACK: counted(in_bytes=1000)}
         host.now += 10

@@ -117,3 +117,14 @@ def test_configured_capacity_goes_over_what_the_kernel_tells(host: FolderHost) -
     assert sampler.capacity.disk_operations_per_second == 500.0
     assert sampler.capacity.disk_bytes_per_second is None
     assert sampler.capacity.cpu_cores >= 1
+
+
+def test_a_file_that_is_empty_once_bills_nothing_anew(
+    host: FolderHost, opened: list[Sampler]
+) -> None:
+    write_a(host, usage=5_000_000)
+    sampler = start(host, opened)
+    host.tenant("a", v2__cpu_stat="")
+    assert host.next(sampler).tenants[0].cpu_seconds == 0
+    write_a(host, usage=6_000_000)
+    assert host.next(sampler).tenants[0].cpu_seconds <= 1.0
