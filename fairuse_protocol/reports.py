@@ -100,6 +100,7 @@ class HostUsage(Message, omit_defaults=True):
 
     capacity: Capacity
     cpu_busy_seconds: Amount
+    """Of all cores together: the part of the time that they got, times the time that passed."""
     cpu_waiting_seconds: Amount | None = None
     io_waiting_seconds: Amount | None = None
     disks: tuple[DiskActivity, ...] = ()
