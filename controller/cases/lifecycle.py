@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import msgspec
 
+from controller.cases.limiting import is_over_now
 from controller.cases.model import (
     Case,
     Closing,
     DisputeDecision,
+    NoLimit,
     QueueNotice,
     Step,
     TimelineEntry,
@@ -89,8 +91,9 @@ def see_verdict(
     now = verdict.decided_at
     if verdict.outcome == "disproportionate":
         case = msgspec.structs.replace(case, last_disproportionate_at=now)
-        if case.state == "watching" and not case.notice and mode != "observe":
-            return _queue_first_notice(case, now)
+        unwritten = case.state == "watching" and not case.notice and mode != "observe"
+        if unwritten or (is_over_now(verdict) and _must_be_written_to_anew(case, mode)):
+            return _queue_first_notice(case, mode, now)
         return Step(case=case, entries=())
     if case.state not in ("watching", "notified") or (
         verdict.outcome == "not-measured" and present
@@ -278,10 +281,35 @@ def dismiss(case: Case, *, now: float, by: str, reason: str) -> Step:
     return close(case, "dismissed", now, actor=by, text=reason)
 
 
-def _queue_first_notice(case: Case, now: float) -> Step:
+def _must_be_written_to_anew(case: Case, mode: Mode) -> bool:
+    """Whether a limit can follow now, and the customer's last word from us is that none does."""
+    return mode == "enforce" and case.state == "notified" and case.no_limit == "promised"
+
+
+def _queue_first_notice(case: Case, mode: Mode, now: float) -> Step:
     notice = f"{case.id}-{case.version + 1}-first-notice"
-    entry = TimelineEntry(
-        at=now, event="notice-queued", actor="rule", text="The customer is being written to."
+    text = "The customer is being written to."
+    if _must_be_written_to_anew(case, mode):
+        text = (
+            "From now on a limit can follow, and the customer was told that none does: "
+            "they are being written to anew."
+        )
+    entry = TimelineEntry(at=now, event="notice-queued", actor="rule", text=text)
+    granted = case.deadline is not None and case.deadline > now
+    queued = step(
+        case,
+        entry,
+        state="watching",
+        notice=notice,
+        notice_accepted_at=None,
+        no_limit=_no_limit_after(case, mode),
+        deadline=case.deadline if granted else None,
     )
-    queued = step(case, entry, notice=notice)
     return msgspec.structs.replace(queued, actions=(QueueNotice(id=notice, kind="first-notice"),))
+
+
+def _no_limit_after(case: Case, mode: Mode) -> NoLimit:
+    """What a first notice of this mode leaves of the promise."""
+    if mode != "enforce":
+        return "promised"
+    return "not-promised" if case.no_limit == "not-promised" else "withdrawn"

@@ -73,6 +73,7 @@ def due_limit(
         or case.notice_accepted_at is None
         or case.deadline is None
         or now < case.deadline
+        or case.no_limit == "promised"
         or circumstances.mode != "enforce"
         or verdict.outcome != "disproportionate"
         or case.is_disputed

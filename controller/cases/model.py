@@ -18,6 +18,9 @@ Closing = Literal["subsided", "resolved", "agreed", "dismissed", "relieved"]
 NoticeKind = Literal[
     "first-notice", "reminder", "decision", "limit-started", "limit-ended", "closed"
 ]
+NoLimit = Literal["not-promised", "promised", "withdrawn"]
+"""Whether a customer was told that nothing is limited automatically, as letters say where nobody is
+limited yet, and whether a later one took that back."""
 AnnouncementKind = Literal["policy-change", "agreement-ending", "agreement-ended"]
 AnswerKind = Literal["acknowledge", "more-time", "solved", "dispute"]
 RequestKind = Literal["more-time", "agreement", "load-test"]
@@ -117,6 +120,7 @@ class Case(Message):
     notice: str = ""
     """The id of its first notice, once queued."""
     notice_accepted_at: float | None = None
+    no_limit: NoLimit = "not-promised"
     deadline: float | None = None
     """No limit before this, unless an operator orders it."""
     reminders: int = 0

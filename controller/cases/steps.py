@@ -34,7 +34,8 @@ def close(case: Case, closing: Closing, now: float, *, actor: str, text: str) ->
     )
     if case.limit is not None and case.limit.confirmed_at is not None:
         return with_notice(ended, "limit-ended")
-    return ended if case.notice_accepted_at is None else with_notice(ended, "closed")
+    known = case.notice_accepted_at is not None or case.no_limit == "withdrawn"
+    return with_notice(ended, "closed") if known else ended
 
 
 def with_notice(done: Step, kind: NoticeKind) -> Step:

@@ -38,9 +38,11 @@ class Outlook:
         """The earliest moment of a limit that nobody orders by name; None: there is none."""
         if self.mode != "enforce":
             return None
-        if self.case.deadline is not None:
-            return self.case.deadline
-        return self.written_at + time_to_answer_seconds(self.case, self.policy)
+        deadline = self.case.deadline
+        if deadline is not None and self.case.notice_accepted_at is not None:
+            return deadline
+        time_to_answer = time_to_answer_seconds(self.case, self.policy)
+        return max(self.written_at + time_to_answer, deadline or 0.0)
 
     def moment(self, at: float) -> str:
         """A date and time in the reader's zone."""
@@ -124,6 +126,12 @@ def _time_left(of: Outlook, left_seconds: float) -> str:
         "message.",
         time=time,
     )
+    if of.case.no_limit == "withdrawn":
+        before = gettext(
+            "When we first wrote to you about this, nothing was limited automatically on this "
+            "machine. That is different now."
+        )
+        said = f"{before} {said}"
     if not of.case.repeat_of or of.policy.times.repeat_deadline_factor >= 1:
         return said
     why = gettext("That is less than usual, because we wrote to you about the same not long ago.")

@@ -92,6 +92,10 @@ class CaseMachine(RuleBasedStateMachine):
         self.world.faulty.die = die
         self.survive(self.world.desk.tick())
 
+    @rule(mode=st.sampled_from(["contact", "enforce"]))
+    def operator_changes_how_far_it_goes(self, mode: Any) -> None:
+        self.run(self.world.restart(mode))
+
     @rule()
     def controller_is_killed(self) -> None:
         self.run(self.world.restart())
@@ -144,6 +148,7 @@ class CaseMachine(RuleBasedStateMachine):
             case = self.run(self.world.desk.case(order.case_id))
             assert order.notice_id in self.world.mailbox
             assert order.notice_id == case.notice
+            assert case.no_limit != "promised"
             allowed = REPEATED_DEADLINE if case.repeat_of else DEADLINE
             assert order.issued_at >= case.notice_accepted_at + allowed
 

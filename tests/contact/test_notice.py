@@ -207,6 +207,12 @@ def test_a_repeat_is_told_its_shorter_time() -> None:
     assert time_to_answer_seconds(samples.case(repeat_of="c1"), Policy()) == 2 * 3600
 
 
+def test_who_was_told_of_no_limit_reads_that_this_is_over() -> None:
+    withdrawn = "That is different now. Your server keeps running as it is"
+    assert withdrawn in words(rendered("first-notice", no_limit="withdrawn"))
+    assert withdrawn not in words(rendered("first-notice"))
+
+
 def test_without_enforcement_no_limit_is_spoken_of() -> None:
     text = words(rendered("first-notice", mode="contact"))
     assert "Nothing is limited automatically" in text

@@ -140,8 +140,10 @@ def test_a_ring_that_may_enforce_limits_who_was_written_to(operator: Operator) -
         fairuse_ring="canary",
         fairuse_mode="enforce",
     )
-    (limit,) = operator.until("a limit", lambda: held(operator.node))
+    # Told at first that nothing is limited, the customer is written to anew and has time again.
+    (limit,) = operator.until("a limit", lambda: held(operator.node), seconds=80)
     assert limit["tenant"] == HOG
+    assert "That is different now." in " ".join(letters(operator.controller).split())
     assert quota(operator.node) != "infinity"
     assert [ring["mode"] for ring in operator.api("/gate")["rings"]] == [
         "enforce",
