@@ -59,14 +59,14 @@ def looker(host: Host) -> Iterator[None]:
 @pytest.fixture
 def shop(host: Host) -> Iterator[str]:
     """A customer's container that computes; its id. It has the host's own /usr."""
-    host.write("/root/tree.tar", tree())
-    host.write(f"/usr/local/sbin/{WRITER}", writer(), 0o755)
-    host.run(
-        "systemctl start docker && docker import /root/tree.tar fairuse-tree"
-        f" && systemd-run --quiet --collect --unit {WRITER} /usr/local/sbin/{WRITER}",
-        timeout_seconds=300,
-    )
     try:
+        host.write("/root/tree.tar", tree())
+        host.write(f"/usr/local/sbin/{WRITER}", writer(), 0o755)
+        host.run(
+            "systemctl start docker && docker import /root/tree.tar fairuse-tree"
+            f" && systemd-run --quiet --collect --unit {WRITER} /usr/local/sbin/{WRITER}",
+            timeout_seconds=300,
+        )
         started = host.run(
             "docker run --detach --name fairuse-shop --label fairuse.tenant=acme"
             " --label fairuse.weight=3 --security-opt apparmor=unconfined"
@@ -86,10 +86,10 @@ def shop(host: Host) -> Iterator[str]:
 def lodger(host: Host) -> Iterator[str]:
     """The name of an LXC container that computes."""
     place = "/var/lib/lxc/fairuse-lodger"
-    host.write("/root/tree.tar", tree())
-    host.write(f"{place}/config", LXC)
-    host.run(f"mkdir {place}/rootfs && tar -x -f /root/tree.tar -C {place}/rootfs")
     try:
+        host.write("/root/tree.tar", tree())
+        host.write(f"{place}/config", LXC)
+        host.run(f"mkdir {place}/rootfs && tar -x -f /root/tree.tar -C {place}/rootfs")
         host.run("lxc-start --name fairuse-lodger")
         yield "fairuse-lodger"
     finally:

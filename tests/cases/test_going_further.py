@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.settings import Mode
 from tests.cases.world import CALM, DEADLINE, World, kinds_sent
 
 
@@ -65,8 +66,8 @@ async def test_who_calms_down_before_the_new_letter_is_accepted_is_told_of_the_e
 
 
 @pytest.mark.parametrize("mode", ["contact", "enforce"])
-async def test_where_the_mode_stays_nobody_is_written_to_anew(world: World, mode: str) -> None:
-    await world.restart(mode)  # type: ignore[arg-type]  # the two modes above
+async def test_where_the_mode_stays_nobody_is_written_to_anew(world: World, mode: Mode) -> None:
+    await world.restart(mode)
     await world.reports(10)
     await world.deliver()
     await world.reports(4)

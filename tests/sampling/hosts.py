@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import struct
 from pathlib import Path
 
+import pytest
+
+from fairuse_agent.sampling import cgroup
 from fairuse_agent.sampling.netlink import LinkCounters, QueueCounters, RouteSocket
 from fairuse_agent.sampling.round import Round, Sampler
 from fairuse_agent.settings import AgentSettings, Host, TenantRule
@@ -23,6 +28,23 @@ def counted(
 ) -> LinkCounters:
     """An interface's counters as the kernel writes them."""
     return struct.pack("=8Q", in_packets, out_packets, in_bytes, out_bytes, 0, 0, 0, 0)
+
+
+def watch_reads(
+    patch: pytest.MonkeyPatch, *, failing: str = "", code: int = errno.ENOMEM
+) -> list[str]:
+    """The names of the cgroups' files that are read from here on. Reading `failing` fails."""
+    read: list[str] = []
+
+    def pread(descriptor: int, size: int, offset: int) -> bytes:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        read.append(name)
+        if name == failing:
+            raise OSError(code, os.strerror(code))
+        return os.pread(descriptor, size, offset)
+
+    patch.setattr(cgroup, "pread", pread)
+    return read
 
 
 class SilentRoute(RouteSocket):

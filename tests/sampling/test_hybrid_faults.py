@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 
 import pytest
 
-from fairuse_agent.sampling import cgroup
 from fairuse_agent.sampling.round import Sampler
-from tests.sampling.hosts import DISK, FolderHost, pressure, start
+from tests.sampling.hosts import DISK, FolderHost, pressure, start, watch_reads
 
 
 def lines(read: int) -> str:
@@ -67,14 +64,8 @@ def test_operations_that_cannot_be_read_once_cost_no_bytes(
     write(hybrid, usage=1000)
     sampler = start(hybrid, opened)
     hybrid.next(sampler)
-
-    def pread(descriptor: int, size: int, offset: int) -> bytes:
-        if "io_serviced" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
-            raise OSError(errno.ENOMEM, "Cannot allocate memory")
-        return os.pread(descriptor, size, offset)
-
     with monkeypatch.context() as patch:
-        patch.setattr(cgroup, "pread", pread)
+        watch_reads(patch, failing="blkio.throttle.io_serviced_recursive")
         write(hybrid, usage=2000, read=8192)
         assert hybrid.next(sampler).tenants[0].disks == ()
     hybrid.next(sampler)
@@ -90,12 +81,6 @@ def test_of_an_idle_tenant_without_pressure_two_files_are_read(
     write(host, usage=1000)
     sampler = start(host, opened)
     host.next(sampler)
-    read: list[str] = []
-
-    def pread(descriptor: int, size: int, offset: int) -> bytes:
-        read.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        return os.pread(descriptor, size, offset)
-
-    monkeypatch.setattr(cgroup, "pread", pread)
+    read = watch_reads(monkeypatch)
     host.next(sampler)
     assert read == ["cpuacct.usage", "blkio.throttle.io_service_bytes_recursive"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairuse_agent.sampling import cgroup
 from fairuse_agent.sampling.round import Sampler
 from fairuse_agent.sampling.tenants import UNSEEN_SECONDS
 from fairuse_protocol.reports import DiskUsage
-from tests.sampling.hosts import FolderHost, counted, pressure, start, write_a
+from tests.sampling.hosts import FolderHost, counted, pressure, start, watch_reads, write_a
 
 ROUNDS_UNSEEN = int(UNSEEN_SECONDS // 10)
 
@@ -42,13 +40,7 @@ def test_an_idle_tenants_pressure_is_not_read_in_every_round(
     host: FolderHost, opened: list[Sampler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sampler = idle(host, opened)
-    read: list[str] = []
-
-    def pread(descriptor: int, size: int, offset: int) -> bytes:
-        read.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        return os.pread(descriptor, size, offset)
-
-    monkeypatch.setattr(cgroup, "pread", pread)
+    read = watch_reads(monkeypatch)
     rounds = 2 * ROUNDS_UNSEEN
     for _ in range(rounds):
         host.next(sampler)

@@ -6,15 +6,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from pathlib import Path
 
 import pytest
 
-from fairuse_agent.sampling import cgroup
 from fairuse_agent.sampling.netlink import QueueCounters
 from fairuse_agent.sampling.round import Sampler
 from fairuse_protocol.reports import DiskUsage
-from tests.sampling.hosts import FolderHost, counted, start, write_a
+from tests.sampling.hosts import FolderHost, counted, start, watch_reads, write_a
 
 
 def test_a_round_gives_differences_over_the_interval(
@@ -120,13 +118,7 @@ def test_a_pressure_file_that_cannot_be_read_costs_only_itself(
     write_a(host, usage=0)
     sampler = start(host, opened)
     write_a(host, usage=1_000_000, waiting=5)
-
-    def pread(descriptor: int, size: int, offset: int) -> bytes:
-        if Path(f"/proc/self/fd/{descriptor}").readlink().match("lxc/a/cpu.pressure"):
-            raise OSError(code, os.strerror(code))
-        return os.pread(descriptor, size, offset)
-
-    monkeypatch.setattr(cgroup, "pread", pread)
+    watch_reads(monkeypatch, failing="cpu.pressure", code=code)
     tenant = host.next(sampler).tenants[0]
     assert (tenant.cpu_seconds, tenant.cpu_waiting_seconds) == (1.0, None)
     assert tenant.io_waiting_seconds == 10e-6
