@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _on_database(settings: ControllerSettings, arguments: argparse.Namespace) -> str:
     """Carry out one command on the database; returns what to print."""
-    database = await Database.open(settings.storage.database)
+    database = await Database.open(settings.storage.database, settings.storage.password_file)
     try:
         match arguments.command:
             case "enrolment-token":

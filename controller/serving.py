@@ -69,7 +69,7 @@ async def serve(settings: ControllerSettings) -> int:
 async def _serve(settings: ControllerSettings, stop: asyncio.Event) -> int:
     """Everything opened, run until `stop`, and closed."""
     tls = _tls(settings.listen)
-    database = await Database.open(settings.storage.database)
+    database = await Database.open(settings.storage.database, settings.storage.password_file)
     try:
         services = await build_services(settings, database, time.time)
         addresses = _addresses(settings)

@@ -55,7 +55,9 @@ class Storage(Settings):
     """Where everything is kept."""
 
     database: str = "sqlite+aiosqlite:////var/lib/fairuse-controller/fairuse.db"
-    """An SQLAlchemy URL with an async driver."""
+    """sqlite+aiosqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME."""
+    password_file: str = ""
+    """File with the password that PostgreSQL asks for; empty: it asks for none."""
     keep_reports: Duration = Duration(14 * 86400)
     keep_cases: Duration = Duration(365 * 86400)
     """A case that closed longer ago is erased; so are agreements and announcements."""

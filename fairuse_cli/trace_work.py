@@ -20,7 +20,7 @@ from controller.backtest.layout import HostCapacity, TraceError
 from controller.backtest.machines import read_bitbrains, read_planetlab
 from controller.backtest.placement import Placement, place
 from controller.backtest.writer import Form
-from controller.settings import load_controller_settings
+from controller.settings import Storage, load_controller_settings
 from controller.storage.database import Database, StorageError
 from fairuse_cli.failures import REFUSED, USAGE, CommandFailed
 from fairuse_cli.progress import progress_bar
@@ -93,8 +93,8 @@ def choose_kinds(names: Sequence[str], within: Literal["ordinary", "hard"]) -> l
 def export_reports(config: Path, out: Path, begin: int, end: int, form: Form) -> Summary:
     """Write a controller's stored reports as a trace."""
     try:
-        database_url = load_controller_settings(config).storage.database
-        exported = asyncio.run(_export(database_url, out, begin, end, form))
+        storage = load_controller_settings(config).storage
+        exported = asyncio.run(_export(storage, out, begin, end, form))
     except SettingsError as error:
         raise CommandFailed(USAGE, str(error)) from error
     except (TraceError, StorageError) as error:
@@ -102,8 +102,8 @@ def export_reports(config: Path, out: Path, begin: int, end: int, form: Form) ->
     return dataclasses.asdict(exported)
 
 
-async def _export(database_url: str, out: Path, begin: int, end: int, form: Form) -> Exported:
-    database = await Database.open(database_url)
+async def _export(storage: Storage, out: Path, begin: int, end: int, form: Form) -> Exported:
+    database = await Database.open(storage.database, storage.password_file)
     try:
         with progress_bar("exporting", end - begin) as show:
             return await export_history(

@@ -163,5 +163,8 @@ def _check(report: Report) -> None:
             f"started_at: expected seconds since the epoch, found {report.started_at}"
         )
     names = {tenant.tenant for tenant in report.tenants}
+    # No path and no unit has one, and not every database takes it.
+    if "\0" in report.spool or any("\0" in name for name in names):
+        raise MessageError("spool, tenants: expected names without NUL, found one with it")
     if len(names) != len(report.tenants):
         raise MessageError("tenants: expected each tenant once, found a name twice")

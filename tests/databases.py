@@ -22,11 +22,17 @@ def database_in(directory: Path) -> str:
 @cache
 def _migrated() -> bytes:
     """Migrating an empty database takes longer than most tests that need one."""
-    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(1) as elsewhere:
+    with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "fairuse.db"
-        # A loop may be running here; the other thread has none.
-        elsewhere.submit(asyncio.run, _make(f"sqlite+aiosqlite:///{file}")).result()
+        migrate(f"sqlite+aiosqlite:///{file}")
         return file.read_bytes()
+
+
+def migrate(url: str) -> None:
+    """Open and close it once."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        # A loop may be running here; the other thread has none.
+        elsewhere.submit(asyncio.run, _make(url)).result()
 
 
 async def _make(url: str) -> None:

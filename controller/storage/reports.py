@@ -13,9 +13,10 @@ from controller.storage import schema
 _reports = schema.reports
 
 _INSERT = (
-    "INSERT INTO reports (host, spool, sequence, ended_at, body) VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO reports (host, spool, sequence, ended_at, body) VALUES ({marks})"
     " ON CONFLICT (host, spool, sequence) DO NOTHING"
 )
+_MARKS = {"sqlite": "?, ?, ?, ?, ?", "postgresql": "%s, %s, %s, %s, %s"}
 
 
 ReportKey = tuple[str, str, int]
@@ -42,7 +43,8 @@ async def append(connection: AsyncConnection, rows: Sequence[ReportRow]) -> set[
 
     This is the one hot statement of the controller, so it goes to the driver directly.
     """
-    done = await connection.exec_driver_sql(_INSERT, list(rows))
+    insert = _INSERT.format(marks=_MARKS[connection.dialect.name])
+    done = await connection.exec_driver_sql(insert, list(rows))
     if done.rowcount == len(rows):
         return {row.key for row in rows}
     # This transaction is the only writer, so the newest ids are the rows that it added.

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from controller.storage import triggers
+from controller.storage.plain_text import PlainText
+
 metadata = sa.MetaData()
+
+_COUNTED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""What goes on for years at thousands a minute. SQLite's integers are of any size."""
 
 hosts = sa.Table(
     "hosts",
     metadata,
-    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("host", PlainText, primary_key=True),
     sa.Column("credential_hash", sa.LargeBinary, nullable=False, unique=True),
     sa.Column("enrolled_at", sa.Float, nullable=False),
     sa.Column("revoked_at", sa.Float),
@@ -22,7 +28,7 @@ enrolment_tokens = sa.Table(
     "enrolment_tokens",
     metadata,
     sa.Column("token_hash", sa.LargeBinary, primary_key=True),
-    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("host", PlainText, nullable=False),
     sa.Column("expires_at", sa.Float, nullable=False),
     sa.Column("used_at", sa.Float),
 )
@@ -31,8 +37,8 @@ api_tokens = sa.Table(
     "api_tokens",
     metadata,
     sa.Column("token_hash", sa.LargeBinary, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("name", PlainText, nullable=False, unique=True),
+    sa.Column("role", PlainText, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("revoked_at", sa.Float),
     sa.CheckConstraint("role IN ('viewer', 'operator', 'directory')", name="known_role"),
@@ -41,10 +47,10 @@ api_tokens = sa.Table(
 reports = sa.Table(
     "reports",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("spool", sa.Text, nullable=False),
-    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("id", _COUNTED, primary_key=True),
+    sa.Column("host", PlainText, nullable=False),
+    sa.Column("spool", PlainText, nullable=False),
+    sa.Column("sequence", _COUNTED, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("host", "spool", "sequence", name="report_counted_once"),
@@ -54,16 +60,16 @@ reports = sa.Table(
 cases = sa.Table(
     "cases",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("resource", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("host", PlainText, nullable=False),
+    sa.Column("tenant", PlainText, nullable=False),
+    sa.Column("resource", PlainText, nullable=False),
+    sa.Column("state", PlainText, nullable=False),
     sa.Column("opened_at", sa.Float, nullable=False),
     sa.Column("closed_at", sa.Float),
     sa.Column("due_at", sa.Float),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("document", PlainText, nullable=False),
     sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_has_a_time"),
     sa.Index(
         "one_open_case",
@@ -82,12 +88,12 @@ cases = sa.Table(
 case_events = sa.Table(
     "case_events",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("id", _COUNTED, primary_key=True),
+    sa.Column("case_id", PlainText, sa.ForeignKey("cases.id"), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
-    sa.Column("event", sa.Text, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("event", PlainText, nullable=False),
+    sa.Column("actor", PlainText, nullable=False),
+    sa.Column("text", PlainText, nullable=False),
     # What holds the line in its place; see chain.py.
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
@@ -98,23 +104,23 @@ case_events = sa.Table(
 notices = sa.Table(
     "notices",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("case_id", PlainText, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("kind", PlainText, nullable=False),
     sa.Column("queued_at", sa.Float, nullable=False),
     sa.Column("next_try_at", sa.Float),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("accepted_at", sa.Float),
     sa.Column("failed_at", sa.Float),
-    sa.Column("channel", sa.Text),
-    sa.Column("answer", sa.Text, nullable=False, default=""),
-    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("channel", PlainText),
+    sa.Column("answer", PlainText, nullable=False, default=""),
+    sa.Column("document", PlainText, nullable=False),
     # The letter that it goes out in, which has the id of the first notice in it; decided once.
-    sa.Column("letter", sa.Text),
+    sa.Column("letter", PlainText),
     sa.Column("sending_since", sa.Float),
     # Mail addresses, one a line: whose server accepted it, and where it came back from.
-    sa.Column("sent_to", sa.Text, nullable=False, server_default=sa.text("''")),
-    sa.Column("bounced", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("sent_to", PlainText, nullable=False, server_default=sa.text("''")),
+    sa.Column("bounced", PlainText, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("case_id", "id", name="notice_of_its_case"),
     sa.Index("notices_by_due_time", "next_try_at"),
     sa.Index("notices_by_letter", "letter"),
@@ -123,13 +129,13 @@ notices = sa.Table(
 delivery_tries = sa.Table(
     "delivery_tries",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("letter", sa.Text, sa.ForeignKey("notices.id"), nullable=False),
+    sa.Column("id", _COUNTED, primary_key=True),
+    sa.Column("letter", PlainText, sa.ForeignKey("notices.id"), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
-    sa.Column("contact", sa.Text, nullable=False),
-    sa.Column("channel", sa.Text, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("contact", PlainText, nullable=False),
+    sa.Column("channel", PlainText, nullable=False),
+    sa.Column("outcome", PlainText, nullable=False),
+    sa.Column("answer", PlainText, nullable=False),
     sa.CheckConstraint(
         "outcome IN ('accepted', 'deferred', 'refused', 'bounced')", name="known_outcome"
     ),
@@ -140,17 +146,17 @@ mails = sa.Table(
     "mails",
     metadata,
     # The mail's fingerprint: the same mail is taken once.
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("case_id", PlainText, sa.ForeignKey("cases.id"), nullable=False),
     # The letter that it is about: what servers say, and answers to one about several cases.
-    sa.Column("letter", sa.Text, sa.ForeignKey("notices.id")),
+    sa.Column("letter", PlainText, sa.ForeignKey("notices.id")),
     sa.Column("received_at", sa.Float, nullable=False),
     # As it came in, until it is judged.
     sa.Column("raw", sa.LargeBinary),
-    sa.Column("outcome", sa.Text),
-    sa.Column("sender", sa.Text, nullable=False, server_default=sa.text("''")),
-    sa.Column("subject", sa.Text, nullable=False, server_default=sa.text("''")),
-    sa.Column("text", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("outcome", PlainText),
+    sa.Column("sender", PlainText, nullable=False, server_default=sa.text("''")),
+    sa.Column("subject", PlainText, nullable=False, server_default=sa.text("''")),
+    sa.Column("text", PlainText, nullable=False, server_default=sa.text("''")),
     sa.CheckConstraint("(raw IS NULL) = (outcome IS NOT NULL)", name="raw_until_judged"),
     sa.Index("mails_by_case", "case_id", "received_at"),
     sa.Index("mails_by_letter", "letter"),
@@ -165,20 +171,20 @@ mails = sa.Table(
 orders = sa.Table(
     "orders",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("resource", sa.Text, nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("case_id", PlainText, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("host", PlainText, nullable=False),
+    sa.Column("tenant", PlainText, nullable=False),
+    sa.Column("resource", PlainText, nullable=False),
     sa.Column("issued_at", sa.Float, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False),
     # When its host first said that it stands; one that no host confirmed limited nobody.
     sa.Column("confirmed_at", sa.Float),
     sa.Column("ended_at", sa.Float),
-    sa.Column("notice_id", sa.Text),
-    sa.Column("ordered_by", sa.Text),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("notice_id", PlainText),
+    sa.Column("ordered_by", PlainText),
+    sa.Column("reason", PlainText, nullable=False),
+    sa.Column("document", PlainText, nullable=False),
     sa.ForeignKeyConstraint(
         ["case_id", "notice_id"], ["notices.case_id", "notices.id"], name="notice_of_this_case"
     ),
@@ -194,12 +200,12 @@ orders = sa.Table(
 suspensions = sa.Table(
     "suspensions",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id"), nullable=False),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("ordered_by", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("case_id", PlainText, sa.ForeignKey("cases.id"), nullable=False),
+    sa.Column("host", PlainText, nullable=False),
+    sa.Column("tenant", PlainText, nullable=False),
+    sa.Column("ordered_by", PlainText, nullable=False),
+    sa.Column("reason", PlainText, nullable=False),
     sa.Column("ordered_at", sa.Float, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False),
     sa.Column("confirmed_at", sa.Float),
@@ -210,30 +216,30 @@ suspensions = sa.Table(
 switches = sa.Table(
     "switches",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("name", PlainText, primary_key=True),
+    sa.Column("value", PlainText, nullable=False),
     sa.Column("changed_at", sa.Float, nullable=False),
-    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_by", PlainText, nullable=False),
 )
 
 agreements = sa.Table(
     "agreements",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("tenant", PlainText, nullable=False),
+    sa.Column("kind", PlainText, nullable=False),
     sa.Column("begins_at", sa.Float, nullable=False),
     sa.Column("ends_at", sa.Float, nullable=False),
-    sa.Column("agreed_with", sa.Text, nullable=False),
-    sa.Column("recorded_by", sa.Text, nullable=False),
+    sa.Column("agreed_with", PlainText, nullable=False),
+    sa.Column("recorded_by", PlainText, nullable=False),
     sa.Column("recorded_at", sa.Float, nullable=False),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("resource", sa.Text, nullable=False),
+    sa.Column("host", PlainText, nullable=False),
+    sa.Column("resource", PlainText, nullable=False),
     sa.Column("share", sa.Float),
-    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("note", PlainText, nullable=False),
     sa.Column("withdrawn_at", sa.Float),
-    sa.Column("withdrawn_by", sa.Text, nullable=False),
-    sa.Column("withdrawn_because", sa.Text, nullable=False),
+    sa.Column("withdrawn_by", PlainText, nullable=False),
+    sa.Column("withdrawn_because", PlainText, nullable=False),
     sa.CheckConstraint("kind IN ('share', 'exempt', 'test')", name="known_kind"),
     sa.CheckConstraint(
         "(kind = 'share') = (share IS NOT NULL) AND (share IS NULL OR (share > 0 AND share <= 1))",
@@ -254,9 +260,9 @@ agreements = sa.Table(
 habits = sa.Table(
     "habits",
     metadata,
-    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("host", PlainText, primary_key=True),
     sa.Column("hour_of_week", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("tenant", PlainText, primary_key=True),
     # In each resource's own unit. A column for each: they are measured and asked for together.
     sa.Column("cpu", sa.Float, nullable=False),
     sa.Column("disk", sa.Float, nullable=False),
@@ -274,11 +280,11 @@ habits = sa.Table(
 announcements = sa.Table(
     "announcements",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("id", PlainText, primary_key=True),
+    sa.Column("tenant", PlainText, nullable=False),
+    sa.Column("kind", PlainText, nullable=False),
     # What it is about: a version of a policy, an agreement.
-    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("about", PlainText, nullable=False),
     sa.Column("queued_at", sa.Float, nullable=False),
     # As of a notice: moved on by the time in which nothing was to be sent.
     sa.Column("sending_since", sa.Float, nullable=False),
@@ -286,9 +292,9 @@ announcements = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("accepted_at", sa.Float),
     sa.Column("failed_at", sa.Float),
-    sa.Column("channel", sa.Text),
-    sa.Column("answer", sa.Text, nullable=False, default=""),
-    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("channel", PlainText),
+    sa.Column("answer", PlainText, nullable=False, default=""),
+    sa.Column("document", PlainText, nullable=False),
     # Promise 5: nobody is told the same twice.
     sa.UniqueConstraint("tenant", "kind", "about", name="announced_once"),
     sa.Index("announcements_by_due_time", "next_try_at"),
@@ -297,48 +303,17 @@ announcements = sa.Table(
 pushed_tenants = sa.Table(
     "pushed_tenants",
     metadata,
-    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("tenant", PlainText, primary_key=True),
     # NULL: it was removed. The row stays, without a person in it, so that `revision` only grows.
-    sa.Column("document", sa.Text),
+    sa.Column("document", PlainText),
     # Of the whole table, one higher with each change.
     sa.Column("revision", sa.Integer, nullable=False, unique=True),
     sa.Column("changed_at", sa.Float, nullable=False),
-    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_by", PlainText, nullable=False),
     sa.CheckConstraint("length(tenant) > 0 AND length(changed_by) > 0", name="pushed_by_name"),
 )
 
-TRIGGERS = (
-    # Erasing takes what a line said and its salt, of a case that is erased as a whole; what holds
-    # the line in its place stays.
-    """
-    CREATE TRIGGER timeline_only_grows BEFORE UPDATE ON case_events
-    WHEN NOT (
-        NEW.text IS '' AND NEW.salt IS x'' AND NEW.id IS OLD.id AND NEW.case_id IS OLD.case_id
-        AND NEW.at IS OLD.at AND NEW.event IS OLD.event AND NEW.actor IS OLD.actor
-        AND OLD.event IS NOT 'erased'
-        AND NEW.digest IS OLD.digest AND NEW.link IS OLD.link
-        AND EXISTS (
-            SELECT 1 FROM cases WHERE id = OLD.case_id AND state = 'closed' AND tenant = ''
-        )
-    )
-    BEGIN SELECT RAISE(ABORT, 'timeline_only_grows: a line of a history is never changed'); END
-    """,
-    """
-    CREATE TRIGGER timeline_keeps_lines BEFORE DELETE ON case_events
-    BEGIN SELECT RAISE(ABORT, 'timeline_keeps_lines: a line of a history is never deleted'); END
-    """,
-    # Promise 1: an order by the rule needs a notice that the customer's channel has accepted.
-    """
-    CREATE TRIGGER contact_came_first BEFORE INSERT ON orders
-    WHEN NEW.ordered_by IS NULL AND NOT EXISTS (
-        SELECT 1 FROM notices
-        WHERE id = NEW.notice_id AND case_id = NEW.case_id AND accepted_at IS NOT NULL
-    )
-    BEGIN SELECT RAISE(ABORT, 'contact_came_first: no channel has accepted the notice'); END
-    """,
-)
-"""What no constraint can say, in SQLite's words."""
-
-for _trigger in TRIGGERS:
-    _ddl = sa.DDL(_trigger)  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
-    sa.event.listen(metadata, "after_create", _ddl.execute_if(dialect="sqlite"))
+for _dialect, _statements in triggers.BY_DIALECT.items():
+    for _statement in _statements:
+        _ddl = sa.DDL(_statement)  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
+        sa.event.listen(metadata, "after_create", _ddl.execute_if(dialect=_dialect))

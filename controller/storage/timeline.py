@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import schema
 from controller.storage.chain import FIRST_LINK, Remains, digest_of, link_after, new_salt
+from controller.storage.plain_text import plain
 
 _events = schema.case_events
 _AT_A_TIME = 1000
@@ -53,7 +54,8 @@ async def add(
         return
     link = await head(connection)
     rows = []
-    for at, event, actor, text in events:
+    for at, event, actor, said in events:
+        text = plain(said)
         salt = new_salt()
         digest = digest_of(salt, case_id, at, event, actor, text)
         link = link_after(link, digest)

@@ -2,112 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import sqlite3
 import ssl
-import subprocess
-import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 import trustme
 
+from tests.intake.program import Program, command, start, write_config
 from tests.intake.serving import body_of
-
-_CONTROLLER = (sys.executable, "-m", "controller.main")
-_START_SECONDS = 20.0
-
-
-@dataclass
-class Program:
-    directory: Path
-    config: Path
-    process: subprocess.Popen[bytes]
-    port: int
-
-    @property
-    def log(self) -> str:
-        return (self.directory / "log").read_text()
-
-    def post(self, path: str, body: bytes, **headers: str) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", body, headers, method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.load(response)
-
-    def enrol(self, host: str) -> str:
-        token = _command(self.config, "enrolment-token", "--host", host).stdout.strip()
-        body = json.dumps({"host": host, "token": token}).encode()
-        return str(self.post("/agent/v1/enrol", body)["credential"])
-
-    def report(self, credential: str, body: bytes) -> Any:
-        return self.post(
-            "/agent/v1/reports",
-            body,
-            **{"Authorization": f"Bearer {credential}", "Content-Type": "application/msgpack"},
-        )
-
-    def stored(self) -> int:
-        with sqlite3.connect(self.directory / "fairuse.db") as connection:
-            (count,) = connection.execute("SELECT count(*) FROM reports").fetchone()
-        connection.close()
-        return int(count)
-
-
-def _command(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command, *rest = arguments
-    return subprocess.run(
-        [*_CONTROLLER, command, "--config", str(config), *rest],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def _write_config(directory: Path, extra: str = "", **listen: object) -> Path:
-    listen = {"port": 0} | listen
-    config = directory / "controller.toml"
-    config.write_text(
-        "[listen]\n"
-        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in listen.items())
-        + f'[storage]\ndatabase = "sqlite+aiosqlite:///{directory}/fairuse.db"\n'
-        + f'[contact]\nlink_secret_file = "{directory}/link-secret"\n'
-        + f'tenants_file = "{directory}/tenants.toml"\n'
-        + extra
-    )
-    return config
-
-
-def _start(directory: Path, config: Path) -> Program:
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen([*_CONTROLLER, "run", "--config", str(config)], stderr=log)
-    program = Program(directory, config, process, 0)
-    until = time.monotonic() + _START_SECONDS
-    while "serving http" not in program.log:
-        if process.poll() is not None or time.monotonic() > until:
-            process.kill()  # else it outlives the test, which has nothing to end it by
-            process.wait(10)
-            pytest.fail(program.log)
-        time.sleep(0.05)
-    served = program.log.split("serving http", 1)[1].split(",")[0]
-    program.port = int(served.rsplit(":", 1)[1])
-    return program
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
-    started = _start(tmp_path, _write_config(tmp_path))
+    started = start(tmp_path, write_config(tmp_path))
     yield started
     started.process.kill()
     started.process.wait(10)
@@ -135,7 +49,7 @@ def test_a_controller_that_starts_again_knows_its_hosts_and_their_reports(
     program.process.kill()
     program.process.wait(10)
 
-    again = _start(program.directory, program.config)
+    again = start(program.directory, program.config)
     try:
         assert again.report(credential, body)["acknowledged_sequence"] == 1
         assert again.stored() == 1
@@ -176,8 +90,8 @@ def test_at_rest_it_needs_little_memory(program: Program) -> None:
 
 
 def test_it_says_why_it_cannot_listen(program: Program) -> None:
-    config = _write_config(program.directory, port=program.port)
-    second = _command(config, "run")
+    config = write_config(program.directory, port=program.port)
+    second = command(config, "run")
 
     assert second.returncode == 1
     assert str(program.port) in second.stderr
@@ -191,31 +105,31 @@ def test_it_says_why_it_cannot_listen(program: Program) -> None:
         pytest.param('[smtp]\nhost = "x"\n', 'unknown key "smtp"', id="a wrong table"),
     ],
 )
-def test_a_wrong_configuration_stops_the_start(tmp_path: Path, extra: str, said: str) -> None:
-    done = _command(_write_config(tmp_path, extra), "run")
+def test_a_wrong_configuration_stops_thestart(tmp_path: Path, extra: str, said: str) -> None:
+    done = command(write_config(tmp_path, extra), "run")
 
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_policy_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    config = _write_config(tmp_path)
+def test_a_policy_that_is_not_there_stops_thestart(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
     config.write_text(f'policies_file = "{tmp_path}/none.toml"\n' + config.read_text())
 
-    done = _command(config, "run")
+    done = command(config, "run")
 
     assert done.returncode == 2
     assert "none.toml" in done.stderr
 
 
 def test_commands_work_without_a_server_and_print_the_secret_only(tmp_path: Path) -> None:
-    config = _write_config(tmp_path)
+    config = write_config(tmp_path)
 
-    token = _command(config, "token", "--role", "viewer", "--name", "vera")
-    twice = _command(config, "token", "--role", "viewer", "--name", "vera")
-    enrolment = _command(config, "enrolment-token", "--host", "h1")
-    bad_host = _command(config, "enrolment-token", "--host", "no host")
+    token = command(config, "token", "--role", "viewer", "--name", "vera")
+    twice = command(config, "token", "--role", "viewer", "--name", "vera")
+    enrolment = command(config, "enrolment-token", "--host", "h1")
+    bad_host = command(config, "enrolment-token", "--host", "no host")
 
     assert token.returncode == enrolment.returncode == 0
     assert len(token.stdout.split()) == len(enrolment.stdout.split()) == 1
@@ -225,12 +139,12 @@ def test_commands_work_without_a_server_and_print_the_secret_only(tmp_path: Path
 
 
 def test_what_is_revoked_on_the_command_line_is_gone(tmp_path: Path) -> None:
-    config = _write_config(tmp_path)
-    _command(config, "token", "--role", "viewer", "--name", "vera")
+    config = write_config(tmp_path)
+    command(config, "token", "--role", "viewer", "--name", "vera")
 
-    assert _command(config, "revoke-token", "--name", "vera").returncode == 0
-    assert _command(config, "revoke-token", "--name", "vera").returncode == 2
-    assert _command(config, "revoke-host", "--host", "h1").returncode == 2
+    assert command(config, "revoke-token", "--name", "vera").returncode == 0
+    assert command(config, "revoke-token", "--name", "vera").returncode == 2
+    assert command(config, "revoke-host", "--host", "h1").returncode == 2
 
 
 def test_with_a_certificate_it_serves_tls_only(tmp_path: Path) -> None:
@@ -238,10 +152,10 @@ def test_with_a_certificate_it_serves_tls_only(tmp_path: Path) -> None:
     certificate = authority.issue_cert("127.0.0.1")
     certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    config = _write_config(
+    config = write_config(
         tmp_path, certificate=str(tmp_path / "cert.pem"), private_key=str(tmp_path / "key.pem")
     )
-    started = _start(tmp_path, config)
+    started = start(tmp_path, config)
     try:
         context = ssl.create_default_context()
         authority.configure_trust(context)
@@ -257,10 +171,10 @@ def test_with_a_certificate_it_serves_tls_only(tmp_path: Path) -> None:
         started.process.wait(10)
 
 
-def test_a_certificate_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
-    config = _write_config(tmp_path, certificate="/none.pem", private_key="/none.key")
+def test_a_certificate_that_cannot_be_read_stops_thestart(tmp_path: Path) -> None:
+    config = write_config(tmp_path, certificate="/none.pem", private_key="/none.key")
 
-    done = _command(config, "run")
+    done = command(config, "run")
 
     assert done.returncode == 2
     assert "listen.certificate: /none.pem" in done.stderr

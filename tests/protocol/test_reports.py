@@ -35,6 +35,8 @@ def test_a_report_survives_the_wire_in_both_forms() -> None:
         pytest.param({"seconds": float("nan")}, "$.seconds", id="not a number"),
         pytest.param({"started_at": float("nan")}, "started_at", id="no instant"),
         pytest.param({"sequence": -1}, "$.sequence", id="negative number"),
+        pytest.param({"spool": "s\0"}, "without NUL", id="a spool that no database takes"),
+        pytest.param({"tenants": [{"tenant": "\0"}]}, "without NUL", id="nor a tenant"),
         pytest.param({"protocol": 99}, "protocol: this controller speaks version 1", id="newer"),
         pytest.param(
             {"tenants": [{"tenant": "t", "weight": 0.0}]}, "tenants[0].weight", id="no weight"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +21,18 @@ async def test_a_tenant_has_one_open_case_a_host_and_resource(database: Database
     with pytest.raises(sa.exc.IntegrityError):
         async with database.write() as connection:
             await add_case(connection, id="c2")
+
+
+async def test_a_name_that_no_database_takes_as_it_is_is_stored_and_found(
+    database: Database,
+) -> None:
+    async with database.write() as connection:
+        await add_case(connection, tenant="web\0")
+        found = await connection.scalars(
+            sa.select(schema.cases.c.tenant).where(schema.cases.c.tenant == "web\0")
+        )
+
+    assert list(found) == ["web\ufffd"]
 
 
 async def test_a_step_from_an_older_version_is_not_stored(database: Database) -> None:
@@ -255,7 +269,7 @@ async def test_a_report_that_breaks_another_rule_is_an_error_not_a_duplicate(
 ) -> None:
     with pytest.raises(sa.exc.IntegrityError):
         async with database.write() as connection:
-            await reports.append(connection, [ReportRow("h1", "s", 1, float("nan"), b"x")])
+            await reports.append(connection, [ReportRow("h1", "s", 1, 2.0, cast(bytes, None))])
 
 
 async def test_a_window_is_read_by_time_whatever_order_it_came_in(database: Database) -> None:

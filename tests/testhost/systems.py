@@ -12,7 +12,7 @@ _FOR_FAIRUSES_OWN_TESTS = (
     "iptables dnsmasq-base"
     " libvirt-daemon-system libvirt-clients libvirt-daemon-config-network"
     " qemu-system-x86 ipxe-qemu systemd-container"
-    " lvm2 mdadm cryptsetup-bin dmsetup less nano docker.io lxc"
+    " lvm2 mdadm cryptsetup-bin dmsetup less nano docker.io lxc postgresql"
 )
 TO_BUILD_WHEELS = (
     "ca-certificates python3 python3-venv python3-dev gcc libc6-dev pkg-config"

@@ -27,7 +27,7 @@ from tools.wheelhouse.install import ENVIRONMENT
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTRAS = {
     "agent": ("agent", "systemd", "libvirt"),
-    "controller": ("controller", "cli", "backtest"),
+    "controller": ("controller", "postgresql", "cli", "backtest"),
 }
 """What each file installs. An agent gets libvirt and systemd: they are small, and idle without. A
 controller gets what plays its own history through a policy, which enforcing asks for."""

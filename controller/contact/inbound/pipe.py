@@ -59,7 +59,7 @@ async def _take(settings: ControllerSettings, raw: bytes) -> Taking:
     if not mailbox:
         raise SettingsError("contact.mailbox.reply_to: expected the mailbox's address, found none")
     secret = read_or_make_secret(Path(settings.contact.link_secret_file))
-    database = await Database.open(settings.storage.database)
+    database = await Database.open(settings.storage.database, settings.storage.password_file)
     try:
         return await take(database, CaseAddresses(secret, mailbox), raw, time.time())
     finally:

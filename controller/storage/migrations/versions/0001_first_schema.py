@@ -10,6 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_COUNTED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Create every table."""
@@ -69,10 +71,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "reports",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", _COUNTED, nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("spool", sa.Text(), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("sequence", _COUNTED, nullable=False),
         sa.Column("ended_at", sa.Float(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -89,7 +91,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "case_events",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", _COUNTED, nullable=False),
         sa.Column("case_id", sa.Text(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),

@@ -10,6 +10,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+_COUNTED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """What was tried before goes out again as the message that it was (promise 5)."""
@@ -21,7 +23,7 @@ def upgrade() -> None:
     op.create_index("cases_by_tenant", "cases", ["tenant"])
     op.create_table(
         "delivery_tries",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", _COUNTED, nullable=False),
         sa.Column("letter", sa.Text(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("contact", sa.Text(), nullable=False),

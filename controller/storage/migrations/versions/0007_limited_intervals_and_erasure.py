@@ -27,6 +27,55 @@ _ONLY_GROWS = """
     )
     BEGIN SELECT RAISE(ABORT, 'timeline_only_grows: a line of a history is never changed'); END
     """
+# All that 0004 made for SQLite, too: no database of this kind is older than these.
+_POSTGRESQL = (
+    """
+    CREATE FUNCTION timeline_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.text = '' AND NEW.salt = '' AND OLD.event <> 'erased'
+            AND (NEW.id, NEW.case_id, NEW.at, NEW.event, NEW.actor, NEW.digest, NEW.link)
+                = (OLD.id, OLD.case_id, OLD.at, OLD.event, OLD.actor, OLD.digest, OLD.link)
+            AND EXISTS (
+                SELECT 1 FROM cases WHERE id = OLD.case_id AND state = 'closed' AND tenant = ''
+            )
+        THEN RETURN NEW; END IF;
+        RAISE integrity_constraint_violation
+            USING MESSAGE = 'timeline_only_grows: a line of a history is never changed';
+    END $$
+    """,
+    """
+    CREATE TRIGGER timeline_only_grows BEFORE UPDATE ON case_events
+    FOR EACH ROW EXECUTE PROCEDURE timeline_only_grows()
+    """,
+    """
+    CREATE FUNCTION timeline_keeps_lines() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE integrity_constraint_violation
+            USING MESSAGE = 'timeline_keeps_lines: a line of a history is never deleted';
+    END $$
+    """,
+    """
+    CREATE TRIGGER timeline_keeps_lines BEFORE DELETE OR TRUNCATE ON case_events
+    FOR EACH STATEMENT EXECUTE PROCEDURE timeline_keeps_lines()
+    """,
+    """
+    CREATE FUNCTION contact_came_first() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.ordered_by IS NULL AND NOT EXISTS (
+            SELECT 1 FROM notices
+            WHERE id = NEW.notice_id AND case_id = NEW.case_id AND accepted_at IS NOT NULL
+        ) THEN
+            RAISE integrity_constraint_violation
+                USING MESSAGE = 'contact_came_first: no channel has accepted the notice';
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER contact_came_first BEFORE INSERT ON orders
+    FOR EACH ROW EXECUTE PROCEDURE contact_came_first()
+    """,
+)
 _LONGEST_SUSPENSION_SECONDS = 600.0
 _SUSPENSION_OVER = ("suspension-ended", "suspension-refused")
 
@@ -43,6 +92,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TRIGGER timeline_only_grows")
         op.execute(_ONLY_GROWS)
+    else:
+        for statement in _POSTGRESQL:
+            op.execute(statement)
 
 
 def _create_suspensions() -> None:
