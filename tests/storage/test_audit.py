@@ -58,6 +58,43 @@ async def past_the_triggers(database: Database, *statements: str) -> None:
             await connection.exec_driver_sql(statement)
 
 
+BLANK = {"text": "", "salt": b""}
+
+
+@pytest.mark.parametrize(
+    "also",
+    [
+        {"text": "milder"},
+        {"salt": b"x"},
+        {"actor": "nobody"},
+        {"event": "closed"},
+        {"at": 7.0},
+        {"case_id": "c2"},
+        {"digest": b"x"},
+        {"link": b"x"},
+    ],
+    ids=lambda also: next(iter(also)),
+)
+async def test_a_line_is_made_blank_with_its_case_and_changed_in_no_other_way(
+    recorded: Database, also: dict[str, object]
+) -> None:
+    events = schema.case_events
+    async with recorded.write() as connection:
+        table = schema.cases.update().where(schema.cases.c.id == "c1")
+        await connection.execute(table.values(state="closed", closed_at=9.0, tenant=""))
+        await connection.execute(events.update().where(events.c.id == 1).values(BLANK))
+
+    with pytest.raises(IntegrityError, match="timeline_only_grows"):
+        async with recorded.write() as connection:
+            await connection.execute(events.update().where(events.c.id == 2).values(BLANK | also))
+
+
+async def test_no_line_is_made_blank_whose_case_is_not_erased(recorded: Database) -> None:
+    with pytest.raises(IntegrityError, match="timeline_only_grows"):
+        async with recorded.write() as connection:
+            await connection.execute(schema.case_events.update().values(BLANK))
+
+
 async def test_what_was_only_added_holds(recorded: Database) -> None:
     found = await audited(recorded)
     assert (found.lines, found.faults) == (6, [])

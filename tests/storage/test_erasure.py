@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.storage import erasure, schema
 from controller.storage.database import Database
+from controller.storage.plain_text import PlainText
 from tests.storage.rows import add_case, add_notice
 
 NOT_OURS_TO_ERASE = {
@@ -32,7 +33,7 @@ MARK = "said of the tenant"
 
 
 def _is_words(column: sa.Column[object]) -> bool:
-    return isinstance(column.type, sa.Text | sa.LargeBinary)
+    return isinstance(column.type, PlainText | sa.LargeBinary)
 
 
 def test_every_table_is_either_about_no_tenant_or_erased_or_deleted() -> None:
