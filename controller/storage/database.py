@@ -49,12 +49,13 @@ class Database:
         database = cls(_engine(parsed))
         try:
             async with database.write() as connection:
+                if connection.dialect.name == "postgresql":
+                    await postgresql.check(connection)
                 await connection.run_sync(migrate)
-        except sa.exc.DatabaseError as error:
+        except (sa.exc.DatabaseError, ValueError) as error:
             await database.close()
             raise StorageError(
-                f"storage.database: {parsed.render_as_string()} cannot be opened: "
-                f"{str(error.orig).strip()}; expected a database that this user can write to"
+                f"storage.database: {parsed.render_as_string()}: {_why(error)}"
             ) from error
         except BaseException:
             await database.close()
@@ -100,15 +101,24 @@ class Database:
 def _parsed(url: str, password_file: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise StorageError(f"storage.database: {error}; {_EXPECTED}") from error
     if not password_file:
         return parsed
+    if parsed.get_backend_name() == "sqlite":
+        raise StorageError("storage.password_file: expected none, for SQLite asks for no password")
     try:
         password = Path(password_file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"storage.password_file: {error}") from error
     return parsed.set(password=password)
+
+
+def _why(error: sa.exc.DatabaseError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    said = str(error.orig).strip()
+    return f"cannot be opened: {said}; expected a database that this user can write to"
 
 
 def _engine(url: sa.URL) -> AsyncEngine:

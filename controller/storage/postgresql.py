@@ -11,18 +11,31 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from controller.storage import turns
 
-_CONNECT_SECONDS = 10
 _WRITERS_LOCK = 0x66616972757365
 """Any number that no other user of the database locks; this one spells the product's name."""
+_CONNECT = {
+    "application_name": "fairuse-controller",
+    "client_encoding": "utf8",
+    "connect_timeout": 10,
+    # A server whose machine has gone says nothing: that is known in a minute, and not in hours.
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 60_000,
+}
+"""libpq's own names; the last is in milliseconds."""
 _PREPARE = (
     # Servers are told to acknowledge early for the sake of others' speed; a report that was
-    # acknowledged is not sent again.
-    "SELECT set_config('synchronous_commit', 'on', false)"
-    " WHERE current_setting('synchronous_commit') = 'off'",
+    # acknowledged is not sent again. What else is set there is set here too: a reload of the
+    # server's configuration would change it under a connection that lives for weeks.
+    "SELECT set_config('synchronous_commit', coalesce("
+    "nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)",
+    # A server before 12 tells floats with 15 digits, and the times of histories are in digests.
+    "SET extra_float_digits = 3",
     # As long as writers wait for each other in SQLite.
     "SET lock_timeout = '10s'",
     # The turn of a controller whose machine has gone is over.
@@ -31,21 +44,30 @@ _PREPARE = (
 
 
 def engine(url: sa.URL) -> AsyncEngine:
-    """An engine for this database, which is not connected to yet."""
+    """An engine for this database, which is not connected to yet.
+
+    Raises ValueError for a password in the URL's query, which messages would tell.
+    """
+    if {"password", "sslpassword"} & url.query.keys():
+        raise ValueError("expected the password in storage.password_file, found it in the query")
     made = create_async_engine(
         url,
         pool_size=4,
         max_overflow=0,
         # The server may have been restarted since.
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": _CONNECT_SECONDS,
-            "application_name": "fairuse-controller",
-        },
+        connect_args=_CONNECT,
     )
     sa.event.listen(made.sync_engine, "connect", _prepare)
     sa.event.listen(made.sync_engine, "begin", _begin)
     return made
+
+
+async def check(connection: AsyncConnection) -> None:
+    """ValueError unless the database can hold what people are called and write."""
+    encoding = await connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise ValueError(f"expected a database whose encoding is UTF8, found {encoding}")
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -158,6 +158,7 @@ async def test_writers_of_two_programs_take_turns(database: Database, database_u
         pytest.param("oracle://h/d", "found oracle://", id="a database that is not known"),
         pytest.param("sqlite:////tmp/x.db", "found sqlite://", id="another driver"),
         pytest.param("postgresql://h/d", "found postgresql://", id="the usual URL"),
+        pytest.param("postgresql+psycopg://u@h:abc/d", "abc", id="a port that is none"),
     ],
 )
 async def test_a_database_of_no_known_kind_is_refused_with_what_is_expected(

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from controller.storage import switches
+from controller.storage import audit, switches, timeline
 from controller.storage.database import Database, StorageError
 from tests.postgresql import OWNER, PostgresqlServer, postgresql_server
+from tests.storage.rows import add_case
 
 
 @pytest.fixture
@@ -56,15 +57,39 @@ async def test_a_writer_sees_what_the_one_before_has_left_whatever_the_servers_d
     assert row.value == "20"
 
 
+async def test_what_is_on_the_disk_stays_so_when_the_server_is_told_otherwise_later() -> None:
+    with postgresql_server() as server:
+        database = await Database.open(server.url(server.create()))
+        server.run("ALTER SYSTEM SET synchronous_commit = off")
+        server.run("SELECT pg_reload_conf()")
+        until_told = server.run("SHOW synchronous_commit")
+        async with database.write() as connection:
+            found = await connection.scalar(sa.text("SHOW synchronous_commit"))
+        await database.close()
+
+    assert until_told == [("off",)]
+    assert found == "on"
+
+
+async def test_a_history_holds_where_the_server_would_tell_times_with_few_digits() -> None:
+    with postgresql_server(extra_float_digits="0") as server:
+        database = await Database.open(server.url(server.create()))
+        async with database.write() as connection:
+            await add_case(connection)
+            await timeline.add(connection, "c1", [(1764456666.1234567, "opened", "rule", "x")])
+        async with database.read() as connection:
+            found = await audit.audit(connection)
+        await database.close()
+
+    assert (found.lines, found.faults) == (1, [])
+
+
 async def test_a_server_that_was_restarted_is_used_again() -> None:
     with postgresql_server() as server:
         database = await Database.open(server.url(server.create()))
         async with database.write() as connection:
             await switches.set(connection, "paused", "yes", at=1.0, by="ada")
         server.stop()
-        with pytest.raises(sa.exc.OperationalError):
-            async with database.write() as connection:
-                await switches.set(connection, "paused", "no", at=2.0, by="ada")
         server.start()
         async with database.read() as connection:
             row = await switches.get(connection, "paused")
@@ -73,15 +98,40 @@ async def test_a_server_that_was_restarted_is_used_again() -> None:
     assert row == switches.SwitchRow("paused", "yes", 1.0, "ada")
 
 
+async def test_a_server_that_is_away_is_an_error_until_it_is_back() -> None:
+    with postgresql_server() as server:
+        database = await Database.open(server.url(server.create()))
+        server.stop()
+        with pytest.raises(sa.exc.OperationalError):
+            async with database.write() as connection:
+                await switches.set(connection, "paused", "no", at=2.0, by="ada")
+        server.start()
+        async with database.write() as connection:
+            assert await switches.get(connection, "paused") is None
+        await database.close()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_that_cannot_hold_every_name_is_refused(encoding: str) -> None:
+    with postgresql_server() as server:
+        server.run(
+            f"CREATE DATABASE narrow TEMPLATE template0 ENCODING {encoding} LOCALE 'C'"
+            f" OWNER {OWNER}"
+        )
+        with pytest.raises(StorageError, match=f"UTF8, found {encoding}"):
+            await Database.open(server.url("narrow"))
+
+
 async def test_the_password_is_read_from_its_file_and_never_told(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("s3cret:\\%/@\n")
     with postgresql_server() as server:
         name = server.create()
         server.run(f"ALTER ROLE {OWNER} PASSWORD 's3cret:\\%/@'")
+        server.stop()
         (server.folder / "data/pg_hba.conf").write_text(
             f"local all {OWNER} scram-sha-256\nlocal all all trust\n"
         )
-        server.run("SELECT pg_reload_conf()")
+        server.start()
         database = await Database.open(server.url(name), str(tmp_path / "password"))
         await database.close()
         (tmp_path / "password").write_text("another\n")
@@ -92,9 +142,18 @@ async def test_the_password_is_read_from_its_file_and_never_told(tmp_path: Path)
     assert "another" not in str(raised.value)
 
 
-async def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+async def test_a_password_that_messages_would_tell_is_refused() -> None:
+    with pytest.raises(StorageError, match=r"storage\.password_file") as raised:
+        await Database.open("postgresql+psycopg://h/d?password=s3cret")
+
+    assert "s3cret" not in str(raised.value)
+
+
+async def test_a_password_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"storage\.password_file: .*nowhere"):
         await Database.open("postgresql+psycopg://h/d", str(tmp_path / "nowhere"))
+    with pytest.raises(StorageError, match=r"storage\.password_file: expected none"):
+        await Database.open(f"sqlite+aiosqlite:///{tmp_path}/x.db", str(tmp_path / "nowhere"))
 
 
 async def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
