@@ -5,7 +5,9 @@ load comes from another core over keep-alive connections, of hosts that are enro
 are contended for long enough that cases open. Beside it, in the same run: a bare aiohttp server
 that reads the same bodies and answers, and each step of the work alone, in this process.
 
-    python -m benchmarks.intake [--seconds 10] [--connections 256] [--json]
+    python -m benchmarks.intake [--seconds 10] [--connections 256] [--database URL] [--json]
+
+--database is an empty PostgreSQL to use instead; the steps alone are left out then.
 
 `reports_per_cpu_second` is what the controller would do with a core to itself; compare it when
 `share_of_the_core_got` is well under 1 because others use the machine.
@@ -62,14 +64,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=256)
+    parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    result = asyncio.run(measure(arguments.seconds, arguments.connections))
+    result = asyncio.run(measure(arguments.seconds, arguments.connections, arguments.database))
     print(json.dumps(result) if arguments.json else as_text(result))
 
 
-async def measure(seconds: float, connections: int) -> dict[str, object]:
-    """Run everything once."""
+async def measure(seconds: float, connections: int, other: str = "") -> dict[str, object]:
+    """Run everything once, on SQLite or on the other database."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise SystemExit("needs two cores: one for the controller, one for the load")
@@ -78,13 +81,14 @@ async def measure(seconds: float, connections: int) -> dict[str, object]:
     hosts = [f"host-{number:05d}" for number in range(int(HOSTS_PER_SECOND_OF_RUN * seconds))]
     with tempfile.TemporaryDirectory(prefix="fairuse-intake-") as name:
         directory = Path(name)
-        credentials = await _enrol(directory, hosts)
+        url = other or f"sqlite+aiosqlite:///{directory}/fairuse.db"
+        credentials = await _enrol(url, hosts)
         port = _free_port()
         bare_requests = _Requests(hosts, credentials, connections)
         with _server([sys.executable, "-c", _BARE_SERVER, str(port)], server_core, port):
             bare = await run_load(port, seconds / 2, connections, bare_requests.of)
         requests = _Requests(hosts, credentials, connections)
-        config = _write_config(directory, port)
+        config = _write_config(directory, url, port)
         command = [sys.executable, "-m", "controller.main", "run", "--config", str(config)]
         with _server(command, server_core, port) as controller:
             at_rest = controller.memory_info().rss
@@ -93,17 +97,18 @@ async def measure(seconds: float, connections: int) -> dict[str, object]:
             load = await run_load(port, seconds, connections, requests.of)
             after = controller.cpu_times()
             loaded = controller.memory_info().rss
-        stored = await _stored(directory)
+        stored = await _stored(url)
         cpu_seconds = after.user + after.system - before.user - before.system
         os.sched_setaffinity(0, {server_core})
-        steps = await time_steps(directory, batch=min(connections, WORTH_A_COMMIT))
+        batch = min(connections, WORTH_A_COMMIT)
+        steps = None if other else await time_steps(directory, batch=batch)
     return _result(load, bare, steps, cpu_seconds, at_rest, loaded, stored, len(hosts), connections)
 
 
 def _result(
     load: Load,
     bare: Load,
-    steps: StepTimes,
+    steps: StepTimes | None,
     cpu_seconds: float,
     at_rest: int,
     loaded: int,
@@ -112,7 +117,6 @@ def _result(
     connections: int,
 ) -> dict[str, object]:
     cpu_microseconds = cpu_seconds / load.answered * 1e6
-    inside = steps.decode + steps.rule + steps.commit
     return {
         "reports_per_second": round(load.per_second),
         "aim_per_second": AIM_PER_SECOND,
@@ -131,15 +135,22 @@ def _result(
         },
         "controller_cpu_microseconds_per_report": {
             "all": round(cpu_microseconds, 1),
-            "http": round(cpu_microseconds - inside, 1),
-            "decode": round(steps.decode, 1),
-            "window_and_rule": round(steps.rule, 1),
-            "commit": round(steps.commit, 1),
+            **(_of_steps(steps, cpu_microseconds) if steps else {}),
         },
         "bare_aiohttp_per_second": round(bare.per_second),
         "ratio_to_bare": round(load.per_second / bare.per_second, 3),
         "rss_at_rest_mb": round(at_rest / 1e6, 1),
         "rss_after_load_mb": round(loaded / 1e6, 1),
+    }
+
+
+def _of_steps(steps: StepTimes, all_microseconds: float) -> dict[str, float]:
+    inside = steps.decode + steps.rule + steps.commit
+    return {
+        "http": round(all_microseconds - inside, 1),
+        "decode": round(steps.decode, 1),
+        "window_and_rule": round(steps.rule, 1),
+        "commit": round(steps.commit, 1),
     }
 
 
@@ -196,8 +207,8 @@ def _head(credential: str) -> bytes:
     ).encode()
 
 
-async def _enrol(directory: Path, hosts: list[str]) -> dict[str, str]:
-    database = await Database.open(_database_url(directory))
+async def _enrol(url: str, hosts: list[str]) -> dict[str, str]:
+    database = await Database.open(url)
     credentials = {host: tokens.new_secret() for host in hosts}
     async with database.write() as connection:
         for host, credential in credentials.items():
@@ -208,9 +219,9 @@ async def _enrol(directory: Path, hosts: list[str]) -> dict[str, str]:
     return credentials
 
 
-async def _stored(directory: Path) -> tuple[int, int]:
+async def _stored(url: str) -> tuple[int, int]:
     """How many reports and cases the controller left behind."""
-    database = await Database.open(_database_url(directory))
+    database = await Database.open(url)
     async with database.read() as connection:
         reports = (await connection.exec_driver_sql("SELECT count(*) FROM reports")).scalar_one()
         cases = (await connection.exec_driver_sql("SELECT count(*) FROM cases")).scalar_one()
@@ -218,15 +229,11 @@ async def _stored(directory: Path) -> tuple[int, int]:
     return reports, cases
 
 
-def _database_url(directory: Path) -> str:
-    return f"sqlite+aiosqlite:///{directory}/fairuse.db"
-
-
-def _write_config(directory: Path, port: int) -> Path:
+def _write_config(directory: Path, url: str, port: int) -> Path:
     (directory / "tenants.toml").touch()
     config = directory / "controller.toml"
     config.write_text(
-        f'[listen]\nport = {port}\n[storage]\ndatabase = "{_database_url(directory)}"\n'
+        f'[listen]\nport = {port}\n[storage]\ndatabase = "{url}"\n'
         f'[contact]\nlink_secret_file = "{directory}/link-secret"\n'
         f'tenants_file = "{directory}/tenants.toml"\n'
     )
