@@ -89,7 +89,7 @@ def test_what_was_ordered_comes_through_and_the_interface_is_as_before(
     told = limited(host, way, means, megabits, seconds=20 if megabits == 1 else 6)
     print(f"{way} by {means} at {megabits} Mbit/s: {told['part']:.3f} of the order")
     if megabits == 1000 and host.slowness > 1:
-        pytest.skip("needs KVM: software emulation does not send 1 Gbit/s")
+        pytest.skip("this host lacks KVM: software emulation does not send 1 Gbit/s")
     assert 0.9 <= told["part"] <= 1.1, told["stats"]
 
 
