@@ -31,8 +31,8 @@ class PostgresqlServer:
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
-    def url(self, database: str, user: str = OWNER) -> str:
-        return f"postgresql+psycopg://{user}@/{database}?host={self.folder}"
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://{OWNER}@/{database}?host={self.folder}"
 
     def create(self, template: str = "template0") -> str:
         """A new database; returns its name."""
@@ -89,6 +89,15 @@ class PostgresqlServer:
             if self.process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 pytest.fail((self.folder / "log").read_text())
+            time.sleep(0.02)
+
+    def change(self, setting: str, value: str) -> None:
+        """As an administrator does while others are connected; it is in force when this ends."""
+        self.run(f"ALTER SYSTEM SET {setting} = {value}")
+        self.run("SELECT pg_reload_conf()")
+        until = time.monotonic() + _START_SECONDS
+        while self.run(f"SHOW {setting}") != [(value,)]:
+            assert time.monotonic() < until, f"{setting} was never {value}"
             time.sleep(0.02)
 
     def stop(self) -> None:
