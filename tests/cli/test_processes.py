@@ -107,6 +107,7 @@ async def test_a_child_gets_sigterm_and_can_still_write_when_its_parent_is_kille
     )
     await parent.start()
     await until(lambda: log.exists() and log.read_text() == "ready\n")
+    await until(lambda: bool(parent.last_lines()))
     child_pid = int(parent.last_lines()[0])
     assert parent.pid is not None
     os.kill(parent.pid, signal.SIGKILL)
