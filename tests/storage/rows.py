@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controller.storage import cases, notices, orders
+from controller.storage import cases, notices, orders, switches
+from controller.storage.database import Database
 
 
 async def add_case(connection: AsyncConnection, **changes: Any) -> str:
@@ -54,3 +56,19 @@ async def issue_order(connection: AsyncConnection, **changes: Any) -> str:
     }
     await orders.issue(connection, **(row | changes))
     return str((row | changes)["id"])
+
+
+async def count_up(database: Database) -> None:
+    """Read a number and store the next: twice the same if two may do so at once."""
+    async with database.write() as connection:
+        row = await switches.get(connection, "count")
+        await asyncio.sleep(0)
+        count = int(row.value) + 1 if row else 1
+        await switches.set(connection, "count", str(count), at=1.0, by="ada")
+
+
+async def counted(database: Database) -> int:
+    """How often that was done."""
+    async with database.read() as connection:
+        row = await switches.get(connection, "count")
+    return int(row.value) if row else 0

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from controller.storage import migrate, switches
 from controller.storage.database import Database, StorageError
 from controller.storage.schema import metadata
+from tests.storage.rows import count_up, counted
 
 
 @pytest.fixture
@@ -118,37 +119,17 @@ async def test_a_reader_sees_one_moment_while_others_write(database: Database) -
 
 
 async def test_writers_of_one_program_take_turns(database: Database) -> None:
-    async def count_up() -> None:
-        async with database.write() as connection:
-            row = await switches.get(connection, "count")
-            await asyncio.sleep(0)
-            count = int(row.value) + 1 if row else 1
-            await switches.set(connection, "count", str(count), at=1.0, by="ada")
+    await asyncio.gather(*(count_up(database) for _ in range(20)))
 
-    await asyncio.gather(*(count_up() for _ in range(20)))
-
-    async with database.read() as connection:
-        row = await switches.get(connection, "count")
-    assert row is not None
-    assert row.value == "20"
+    assert await counted(database) == 20
 
 
 async def test_writers_of_two_programs_take_turns(database: Database, database_url: str) -> None:
     other = await Database.open(database_url)
-
-    async def count_up(mine: Database) -> None:
-        async with mine.write() as connection:
-            row = await switches.get(connection, "count")
-            count = int(row.value) + 1 if row else 1
-            await switches.set(connection, "count", str(count), at=1.0, by="ada")
-
     await asyncio.gather(*(count_up(mine) for _ in range(10) for mine in (database, other)))
     await other.close()
 
-    async with database.read() as connection:
-        row = await switches.get(connection, "count")
-    assert row is not None
-    assert row.value == "20"
+    assert await counted(database) == 20
 
 
 @pytest.mark.parametrize(

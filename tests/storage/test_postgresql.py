@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from controller.storage import audit, switches, timeline
 from controller.storage.database import Database, StorageError
 from tests.postgresql import OWNER, PostgresqlServer, postgresql_server
-from tests.storage.rows import add_case
+from tests.storage.rows import add_case, count_up, counted
 
 
 @pytest.fixture
@@ -40,21 +40,12 @@ async def test_a_writer_sees_what_the_one_before_has_left_whatever_the_servers_d
 ) -> None:
     url = hasty.url(hasty.create())
     one, other = await Database.open(url), await Database.open(url)
-
-    async def count_up(mine: Database) -> None:
-        async with mine.write() as connection:
-            row = await switches.get(connection, "count")
-            count = int(row.value) + 1 if row else 1
-            await switches.set(connection, "count", str(count), at=1.0, by="ada")
-
     await asyncio.gather(*(count_up(mine) for _ in range(10) for mine in (one, other)))
-    async with one.read() as connection:
-        row = await switches.get(connection, "count")
+    found = await counted(one)
     await one.close()
     await other.close()
 
-    assert row is not None
-    assert row.value == "20"
+    assert found == 20
 
 
 async def test_what_is_on_the_disk_stays_so_when_the_server_is_told_otherwise_later() -> None:
