@@ -40,11 +40,11 @@ class PostgresqlServer:
         self.run(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}")
         return name
 
-    def run(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+    def run(self, statement: str) -> list[tuple[object, ...]]:
         """One statement as the server's own user; returns its rows, if it has any."""
         user = _owner().pw_name
         with psycopg.connect(
-            host=str(self.folder), dbname=database, user=user, autocommit=True
+            host=str(self.folder), dbname="postgres", user=user, autocommit=True
         ) as connection:
             done = connection.execute(statement)
             return done.fetchall() if done.description else []

@@ -12,15 +12,17 @@ from tests.booted import sandbox
 from tests.rollout import packages, provider
 from tests.rollout.operator import Operator, ansible_programs
 from tests.testhost import network
-from tests.testhost.image import image
-from tests.testhost.systems import DEBIAN_12
+from tests.testhost.image import Image
+
+# A rollout on an emulated host takes longer than most tests of this folder.
+pytestmark = pytest.mark.timeout(1800, func_only=True)
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """An operator with a package for two versions, and a host that is to be everything."""
-    built = packages.built(("0.1.0", "0.2.0"), DEBIAN_12)
-    with network.lan(image(DEBIAN_12), ["node1"]) as (host,):
+    built = packages.built(("0.1.0", "0.2.0"))
+    with network.lan(image, ["node1"]) as (host,):
         provider.prepare(host)
         folder = tmp_path_factory.mktemp("operator")
         made = Operator(folder, [host], ansible_programs(), built)

@@ -105,7 +105,7 @@ def test_it_says_why_it_cannot_listen(program: Program) -> None:
         pytest.param('[smtp]\nhost = "x"\n', 'unknown key "smtp"', id="a wrong table"),
     ],
 )
-def test_a_wrong_configuration_stops_thestart(tmp_path: Path, extra: str, said: str) -> None:
+def test_a_wrong_configuration_stops_the_start(tmp_path: Path, extra: str, said: str) -> None:
     done = command(write_config(tmp_path, extra), "run")
 
     assert done.returncode == 2
@@ -113,7 +113,7 @@ def test_a_wrong_configuration_stops_thestart(tmp_path: Path, extra: str, said: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_policy_that_is_not_there_stops_thestart(tmp_path: Path) -> None:
+def test_a_policy_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     config.write_text(f'policies_file = "{tmp_path}/none.toml"\n' + config.read_text())
 
@@ -171,7 +171,7 @@ def test_with_a_certificate_it_serves_tls_only(tmp_path: Path) -> None:
         started.process.wait(10)
 
 
-def test_a_certificate_that_cannot_be_read_stops_thestart(tmp_path: Path) -> None:
+def test_a_certificate_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     config = write_config(tmp_path, certificate="/none.pem", private_key="/none.key")
 
     done = command(config, "run")
